@@ -1,0 +1,47 @@
+/* da_document.h - a session as one JSON document (floor 2).
+**
+** What the file backend keeps, one message a line:
+** {
+**   "version": 1,
+**   "id": "user-alice",
+**   "metadata": {...},
+**   "messages": [
+**     {"id":"...","created_at":...,"role":"user","content":"Hi"},
+**     ...
+**   ],
+**   "checksum": "<length>:<xxh64>"
+** }
+** The checksum covers all that stands before its line, and tells a fault of
+** the storage (same length, other bytes) from an edit by hand (another
+** length), which is accepted.
+*/
+#ifndef DA_DOCUMENT_H
+#define DA_DOCUMENT_H
+
+#include "da_history.h"
+
+#define DA_DOCUMENT_VERSION 1
+
+/* A document ready to be written: pieces of the messages' own texts, not
+** copied, and a head and tail of its own. */
+typedef struct da_document {
+  da_text *pieces;
+  size_t count;
+  size_t bytes; /* sum of the pieces */
+  da_buf frame; /* head and tail */
+} da_document;
+
+/* The history and `meta` (a JSON object) must live as long as *doc. */
+int da_document_build(da_document *doc, const char *id, da_text meta,
+                      const da_history *history, da_err *err);
+void da_document_dispose(da_document *doc);
+
+/* Reads a document, one of ours or the Go peer's bare array. `bytes` (from
+** malloc) is taken, also upon failure. *history must be empty, *meta
+** initialised; both are filled only upon DA_OK. `id` is what the document
+** must call itself, if it does. DA_ECORRUPT, DA_EVERSION, DA_ETOOLARGE or
+** DA_ENOMEM. */
+int da_document_parse(da_history *history, da_buf *meta, const char *id,
+                      char *bytes, size_t len, da_err *err);
+
+#endif

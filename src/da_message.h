@@ -1,0 +1,91 @@
+/* da_message.h - one immutable message that holds its own text (floor 1).
+**
+** The text is the line that stores keep: the wire object with the two
+** members of ours in front,
+**   {"id":"<id>","created_at":<seconds>,"role":"user","content":"Hi"}
+** so the wire text, to the byte, is "{" and what follows ours.
+** Messages are reference-counted and may be shared between threads.
+*/
+#ifndef DA_MESSAGE_H
+#define DA_MESSAGE_H
+
+#include "da_json.h"
+
+#define DA_MESSAGE_ID_SIZE 20 /* of an id we make, without a NUL */
+#define DA_MESSAGE_MAX ((size_t)256 << 20)
+
+typedef enum da_role {
+  DA_ROLE_OTHER, /* kept and sent as it is, never taken for another */
+  DA_ROLE_SYSTEM,
+  DA_ROLE_USER,
+  DA_ROLE_ASSISTANT,
+  DA_ROLE_TOOL
+} da_role;
+
+typedef struct da_message da_message;
+
+/* One block of bytes that many loaded messages are slices of. */
+typedef struct da_arena da_arena;
+
+/* A new message around the wire object `wire`, which is copied. It must be
+** an object with a string "role". `id` NULL: a fresh one. created_at < 0:
+** now. DA_EJSON, DA_EINVAL, DA_ETOOLARGE or DA_ENOMEM upon failure. */
+int da_message_new(da_message **out, da_text wire, const da_text *id,
+                   double created_at, da_err *err);
+
+/* {"role":role,"content":text}. DA_EUTF8 if `text` is not UTF-8. */
+int da_message_text(da_message **out, const char *role, da_text text,
+                    da_err *err);
+
+/* From a line that may or may not have our members in front (or anywhere);
+** what it lacks is made up. Copies. */
+int da_message_parse(da_message **out, da_text line, da_err *err);
+
+da_message *da_message_ref(da_message *m);
+void da_message_unref(da_message *m); /* NULL is fine */
+
+da_text da_message_json(const da_message *m); /* the stored line */
+da_text da_message_tail(const da_message *m); /* the wire without its '{' */
+da_text da_message_id(const da_message *m);   /* plain, needs no escape */
+double da_message_created_at(const da_message *m);
+da_role da_message_role(const da_message *m);
+uint64_t da_message_hash(const da_message *m); /* of the stored line */
+
+/* Appends the message's text: "content" where it is a string, the texts of
+** its parts where it is an array, nothing where it is null. */
+int da_message_content(const da_message *m, da_buf *out);
+
+/* Lines come framed: DA_FRAME_BEFORE blanks before the text and ",\n" after
+** it, so that neighbours in one arena are written as one piece. 0 if this
+** message (of a file laid out otherwise) is not. */
+#define DA_FRAME_BEFORE 4
+#define DA_FRAME_AFTER 2
+int da_message_framed(const da_message *m);
+
+/* ---- for da_document: many messages out of one block ---- */
+
+/* Takes `bytes` (from malloc) even upon failure. One reference is the
+** caller's; each message holds another. */
+da_arena *da_arena_new(char *bytes, size_t len, size_t messages);
+void da_arena_unref(da_arena *a);
+
+/* The members of a message, as a walk over its object finds them. */
+typedef struct da_message_parts {
+  da_text json;      /* the whole object */
+  da_text id;        /* raw, inside its quotes; data NULL if none */
+  da_text created;   /* raw number; data NULL if none */
+  da_text role;      /* raw, inside its quotes; data NULL if none */
+  size_t wire;       /* offset of the wire members if ours are in front */
+} da_message_parts;
+
+/* Walks the message object that comes next in *j, checking it strictly.
+** DA_OK, DA_EJSON (bad text) or DA_EINVAL (no message: no object, no role,
+** an id or created_at of another type). */
+int da_message_walk(da_json *j, da_message_parts *parts, da_err *err);
+
+/* A message that is the slice `parts->json` of the arena's bytes; only if
+** parts->wire is set. `framed`: see above. */
+da_message *da_arena_message(da_arena *a, const da_message_parts *parts,
+                             int framed);
+
+#endif

@@ -1,0 +1,99 @@
+/* da_provider.h - a model that completes conversations (floor 4).
+**
+** A provider takes a request and gives text deltas while it goes and an
+** answer at the end. provider_chat speaks the chat-completions protocol
+** over a transport; others are written in C or, behind lua_provider, in
+** Lua.
+*/
+#ifndef DA_PROVIDER_H
+#define DA_PROVIDER_H
+
+#include "da_history.h"
+#include "da_transport.h"
+
+#define DA_PROVIDER_VERSION 1u
+
+typedef struct da_provider da_provider;
+typedef struct da_call da_call;
+
+typedef struct da_timeouts { /* seconds; <= 0: none */
+  double connect, idle, total;
+} da_timeouts;
+
+typedef struct da_request {
+  da_text model;
+  da_text system;            /* plain text; len 0: none */
+  da_text members;           /* further members of the request body, as in
+                             ** `"temperature":0.7,"seed":1`; may be empty */
+  const da_history *history; /* messages from index `first` on are sent, */
+  size_t first;
+  const da_message *turn;    /* then this one */
+  int stream;                /* the caller wants deltas */
+  da_timeouts timeouts;
+} da_request;
+
+typedef struct da_usage { /* tokens */
+  int64_t prompt, completion, total;
+} da_usage;
+
+/* What came of it. */
+typedef struct da_answer {
+  da_buf message; /* the assistant's message, a wire object */
+  da_buf text;    /* its text */
+  char finish_reason[32];
+  char model[128];
+  char request_id[128];
+  da_usage usage;
+  int has_usage;
+} da_answer;
+
+void da_answer_init(da_answer *a);
+void da_answer_dispose(da_answer *a);
+
+/* A piece of text as it comes: UTF-8, whole characters. 0: go on, else a
+** negative code with which the call ends (DA_ECANCELLED ...). */
+typedef int (*da_delta_fn)(void *ctx, da_text delta, da_err *err);
+
+typedef struct da_provider_ops {
+  uint32_t version;
+  const char *name;
+  /* Begins; `r` and what it points to are not needed after the return.
+  ** `answer`, `delta` (may be NULL) and `ctx` live until `end`. */
+  int (*start)(da_provider *p, da_call **out, const da_request *r,
+               da_answer *answer, da_delta_fn delta, void *ctx, da_err *err);
+  /* Works for at most about `seconds`. 1: *answer is complete, 0: not yet,
+  ** negative: it failed. */
+  int (*step)(da_provider *p, da_call *c, double seconds, da_err *err);
+  /* Ends a call, broken off if it was not done, and frees it. */
+  void (*end)(da_provider *p, da_call *c);
+  void (*close)(da_provider *p);
+} da_provider_ops;
+
+struct da_provider {
+  const da_provider_ops *ops;
+};
+
+/* How provider_chat gets its transport: opened at the first request, by
+** whom the provider was given. */
+typedef da_transport *(*da_transport_fn)(void *ctx, da_err *err);
+
+typedef struct da_chat_options {
+  const char *name;          /* "openai", for messages; NULL: "chat" */
+  da_text base_url;          /* "https://api.openai.com/v1" */
+  da_text api_key;           /* len 0: none */
+  int needs_key;             /* 1: DA_EKEY at `start` without a key */
+  const char *key_help;      /* what to set, for that error */
+  const char *const *headers; /* further "Name: value", NULL at the end */
+  int allow_http, insecure;
+  const char *ca_file, *proxy; /* as in da_http_request; NULL: default */
+  size_t max_response;       /* bytes; 0: 64 MiB */
+  da_transport_fn transport;
+  void *transport_ctx;
+} da_chat_options;
+
+/* Copies the options. DA_EURL, DA_EINVAL (a header, a key with a control
+** character), DA_ENOMEM. */
+int da_provider_chat(da_provider **out, const da_chat_options *o,
+                     da_err *err);
+
+#endif

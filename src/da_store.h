@@ -1,0 +1,50 @@
+/* da_store.h - the only callers of the store ABI (floor 2).
+** They hold the checks, the defaults for functions that a store lacks, and
+** the translation between histories and what a store takes and gives. */
+#ifndef DA_STORE_H
+#define DA_STORE_H
+
+#include "da_history.h"
+
+/* A store with a count of those who use it: agents, the saver. */
+typedef struct da_backend da_backend;
+
+/* Takes `store`, also upon failure: the last unref closes it. DA_EINVAL if
+** its version or functions are not ours. */
+int da_backend_new(da_backend **out, da_store *store, da_err *err);
+da_backend *da_backend_ref(da_backend *b);
+void da_backend_unref(da_backend *b); /* NULL is fine */
+da_store *da_backend_store(da_backend *b);
+uint32_t da_backend_flags(const da_backend *b);
+const char *da_backend_name(const da_backend *b);
+
+/* A session as it is in the store. */
+typedef struct da_stored {
+  da_history history;
+  da_buf meta; /* a JSON object, or empty */
+  da_revision revision;
+} da_stored;
+
+void da_stored_init(da_stored *s);
+void da_stored_dispose(da_stored *s);
+
+/* DA_OK, DA_ENOTFOUND (revision ""), or why it could not be read. *out must
+** be fresh from init. */
+int da_store_load(da_backend *b, const char *id, da_stored *out, da_err *err);
+
+/* Stores `history` and `meta`. `stored`: as many messages at its beginning
+** as revision *expected holds; `expected` NULL: overwrite. *now gets the
+** new revision. */
+int da_store_save(da_backend *b, const char *id, const da_history *history,
+                  size_t stored, da_text meta, const da_revision *expected,
+                  da_revision *now, da_err *err);
+
+/* DA_ENOTFOUND where there was none. */
+int da_store_remove(da_backend *b, const char *id, da_err *err);
+int da_store_list(da_backend *b, da_store_ids *ids, da_err *err);
+
+/* DA_EUNSUPPORTED where the store cannot. */
+int da_store_quarantine(da_backend *b, const char *id, char *kept,
+                        size_t size, da_err *err);
+
+#endif

@@ -1,0 +1,23 @@
+/* da_utf8.h - checking and repairing UTF-8 (floor 0). */
+#ifndef DA_UTF8_H
+#define DA_UTF8_H
+
+#include "da_buf.h"
+
+/* The length of the longest valid prefix of s; len if all is valid.
+** Valid: RFC 3629, no surrogates, nothing overlong, nothing above
+** U+10FFFF; NUL is a character like any other. */
+size_t da_utf8_check(const char *s, size_t len);
+
+/* Length in bytes of the valid sequence at s[0..len), 0 if there is none.
+** Meant for the byte after an ASCII run. */
+size_t da_utf8_sequence(const unsigned char *s, size_t len);
+
+/* Appends s with each maximal ill-formed part replaced by U+FFFD, as the
+** WHATWG decoder does. */
+int da_utf8_repair(da_buf *out, const char *s, size_t len);
+
+/* Appends the code point (a surrogate becomes U+FFFD). */
+int da_utf8_put(da_buf *out, uint32_t code_point);
+
+#endif
