@@ -17,7 +17,8 @@ typedef struct da_history {
   size_t len;
 } da_history;
 
-#define DA_HISTORY_EMPTY {NULL, 0}
+#define DA_HISTORY_EMPTY                                                      \
+  { NULL, 0 }
 
 /* Overwrites *to with a snapshot. */
 void da_history_copy(da_history *to, const da_history *from);

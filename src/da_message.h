@@ -28,8 +28,8 @@ typedef struct da_message da_message;
 typedef struct da_arena da_arena;
 
 /* A new message around the wire object `wire`, which is copied. It must be
-** an object with a string "role". `id` NULL: a fresh one. created_at < 0:
-** now. DA_EJSON, DA_EINVAL, DA_ETOOLARGE or DA_ENOMEM upon failure. */
+** an object with a string "role". `id` NULL: a fresh one. created_at < 0
+** (or beyond the year 5138): now. DA_EJSON, DA_EINVAL, DA_ETOOLARGE or DA_ENOMEM upon failure. */
 int da_message_new(da_message **out, da_text wire, const da_text *id,
                    double created_at, da_err *err);
 
@@ -64,27 +64,27 @@ int da_message_framed(const da_message *m);
 
 /* ---- for da_document: many messages out of one block ---- */
 
-/* Takes `bytes` (from malloc) even upon failure. One reference is the
-** caller's; each message holds another. */
-da_arena *da_arena_new(char *bytes, size_t len, size_t messages);
+/* Takes `bytes` (from malloc) even upon failure (NULL, out of memory). One
+** reference is the caller's; each message holds another. */
+da_arena *da_arena_new(char *bytes);
 void da_arena_unref(da_arena *a);
 
 /* The members of a message, as a walk over its object finds them. */
 typedef struct da_message_parts {
-  da_text json;      /* the whole object */
-  da_text id;        /* raw, inside its quotes; data NULL if none */
-  da_text created;   /* raw number; data NULL if none */
-  da_text role;      /* raw, inside its quotes; data NULL if none */
-  size_t wire;       /* offset of the wire members if ours are in front */
+  da_text json;    /* the whole object */
+  da_text id;      /* raw, inside its quotes; data NULL if none */
+  da_text created; /* raw number; data NULL if none */
+  da_text role;    /* raw, inside its quotes; data NULL if none */
+  size_t wire;     /* offset of the wire members if ours are in front */
 } da_message_parts;
 
 /* Walks the message object that comes next in *j, checking it strictly.
-** DA_OK, DA_EJSON (bad text) or DA_EINVAL (no message: no object, no role,
-** an id or created_at of another type). */
+** DA_OK, DA_EJSON (bad text) or DA_EINVAL (no message: no object, or no
+** role that is a string; parts->json is set where only the role lacks). */
 int da_message_walk(da_json *j, da_message_parts *parts, da_err *err);
 
-/* A message that is the slice `parts->json` of the arena's bytes; only if
-** parts->wire is set. `framed`: see above. */
+/* A message that is the slice `parts->json` of the arena's bytes, which must
+** have parts->wire set. `framed`: see above. NULL without memory. */
 da_message *da_arena_message(da_arena *a, const da_message_parts *parts,
                              int framed);
 

@@ -16,10 +16,6 @@
 typedef struct da_provider da_provider;
 typedef struct da_call da_call;
 
-typedef struct da_timeouts { /* seconds; <= 0: none */
-  double connect, idle, total;
-} da_timeouts;
-
 typedef struct da_request {
   da_text model;
   da_text system;            /* plain text; len 0: none */
@@ -27,14 +23,10 @@ typedef struct da_request {
                              ** `"temperature":0.7,"seed":1`; may be empty */
   const da_history *history; /* messages from index `first` on are sent, */
   size_t first;
-  const da_message *turn;    /* then this one */
-  int stream;                /* the caller wants deltas */
+  const da_message *turn; /* then this one */
+  int stream;             /* the caller wants deltas */
   da_timeouts timeouts;
 } da_request;
-
-typedef struct da_usage { /* tokens */
-  int64_t prompt, completion, total;
-} da_usage;
 
 /* What came of it. */
 typedef struct da_answer {
@@ -49,10 +41,6 @@ typedef struct da_answer {
 
 void da_answer_init(da_answer *a);
 void da_answer_dispose(da_answer *a);
-
-/* A piece of text as it comes: UTF-8, whole characters. 0: go on, else a
-** negative code with which the call ends (DA_ECANCELLED ...). */
-typedef int (*da_delta_fn)(void *ctx, da_text delta, da_err *err);
 
 typedef struct da_provider_ops {
   uint32_t version;
@@ -78,22 +66,21 @@ struct da_provider {
 typedef da_transport *(*da_transport_fn)(void *ctx, da_err *err);
 
 typedef struct da_chat_options {
-  const char *name;          /* "openai", for messages; NULL: "chat" */
-  da_text base_url;          /* "https://api.openai.com/v1" */
-  da_text api_key;           /* len 0: none */
-  int needs_key;             /* 1: DA_EKEY at `start` without a key */
-  const char *key_help;      /* what to set, for that error */
+  const char *name;           /* "openai", for messages; NULL: "chat" */
+  da_text base_url;           /* "https://api.openai.com/v1" */
+  da_text api_key;            /* len 0: none */
+  int needs_key;              /* 1: DA_EKEY at `start` without a key */
+  const char *key_help;       /* what to set, for that error */
   const char *const *headers; /* further "Name: value", NULL at the end */
   int allow_http, insecure;
   const char *ca_file, *proxy; /* as in da_http_request; NULL: default */
-  size_t max_response;       /* bytes; 0: 64 MiB */
+  size_t max_response;         /* bytes; 0: 64 MiB */
   da_transport_fn transport;
   void *transport_ctx;
 } da_chat_options;
 
 /* Copies the options. DA_EURL, DA_EINVAL (a header, a key with a control
 ** character), DA_ENOMEM. */
-int da_provider_chat(da_provider **out, const da_chat_options *o,
-                     da_err *err);
+int da_provider_chat(da_provider **out, const da_chat_options *o, da_err *err);
 
 #endif

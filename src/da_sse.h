@@ -6,23 +6,25 @@
 #include "da_buf.h"
 
 typedef struct da_sse_event {
-  da_text type;  /* "message" unless the stream names another */
-  da_text data;  /* valid UTF-8: ill-formed bytes became U+FFFD */
-  da_text id;    /* the last event id */
+  da_text type; /* "message" unless the stream names another */
+  da_text data; /* valid UTF-8: ill-formed bytes became U+FFFD */
+  da_text id;   /* the last event id */
 } da_sse_event;
 
 /* Called for each event; the texts live until it returns. Non-zero stops
-** da_sse_feed, which returns it. */
+** da_sse_feed, which returns it and drops the rest of its bytes. */
 typedef int (*da_sse_fn)(void *ctx, const da_sse_event *event);
 
 typedef struct da_sse {
-  da_buf line;   /* the part of a line that a feed ended in */
+  da_buf line; /* the part of a line that a feed ended in */
   da_buf data, type, id;
   da_buf repaired;
+  da_text view; /* data not yet copied out of the fed bytes, or NULL */
+  size_t cap;
   int has_data;
-  int bom;        /* bytes of a BOM seen so far, -1 once decided */
-  int skip_lf;    /* the last byte was CR */
-  int64_t retry;  /* milliseconds, -1 until given; saturates */
+  int bom;       /* bytes of a BOM seen so far, -1 once decided */
+  int skip_lf;   /* the last byte was CR */
+  int64_t retry; /* milliseconds, -1 until given; saturates */
 } da_sse;
 
 /* `cap`: the most bytes of one line, and of one event's data. */

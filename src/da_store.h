@@ -44,7 +44,7 @@ int da_store_remove(da_backend *b, const char *id, da_err *err);
 int da_store_list(da_backend *b, da_store_ids *ids, da_err *err);
 
 /* DA_EUNSUPPORTED where the store cannot. */
-int da_store_quarantine(da_backend *b, const char *id, char *kept,
-                        size_t size, da_err *err);
+int da_store_quarantine(da_backend *b, const char *id, char *kept, size_t size,
+                        da_err *err);
 
 #endif

@@ -40,7 +40,7 @@ typedef struct da_http {
                           ** status >= 400 only the first 64 KiB */
   char content_type[128]; /* lower case, without parameters */
   char request_id[128];
-  char retry_after[64];    /* the headers' texts, "" if none */
+  char retry_after[64]; /* the headers' texts, "" if none */
   char retry_after_ms[64];
   char should_retry[8];
 } da_http;

@@ -1,8 +1,9 @@
 /* deepagent_store.h - the store ABI: all that a native backend needs.
 **
 ** A backend is a struct that begins with a `da_store`, whose `ops` points
-** to a const table of functions. It needs this header and nothing else:
-** no symbol of the core is called. MIT licence, see LICENSE.
+** to a const table of functions. It needs this header, the one of the plain
+** types that it includes, and nothing else: no symbol of the core is called.
+** MIT licence, see LICENSE.
 **
 ** Texts are UTF-8. Functions return DA_OK (0), a count where said so, or a
 ** negative DA_E... code, and then also fill *err (see DA_STORE_FAIL).
@@ -14,76 +15,11 @@
 #ifndef DEEPAGENT_STORE_H
 #define DEEPAGENT_STORE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "deepagent_types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Every error of the library, with the stable name that err.code shows. */
-#define DA_CODES(X) \
-  X(DA_ENOMEM, -1, "out_of_memory") \
-  X(DA_EINVAL, -2, "invalid_argument") \
-  X(DA_ENOTFOUND, -3, "not_found") \
-  X(DA_ECONFLICT, -4, "conflict") \
-  X(DA_ECORRUPT, -5, "session_corrupt") \
-  X(DA_EVERSION, -6, "version_too_new") \
-  X(DA_EIO, -7, "io_error") \
-  X(DA_EPERM, -8, "permission_denied") \
-  X(DA_EFULL, -9, "disk_full") \
-  X(DA_EUNSAFE, -10, "unsafe_file") \
-  X(DA_ETOOLARGE, -11, "too_large") \
-  X(DA_ETIMEOUT, -12, "timeout") \
-  X(DA_ECANCELLED, -13, "cancelled") \
-  X(DA_ECLOSED, -14, "closed") \
-  X(DA_EBUSY, -15, "busy") \
-  X(DA_EID, -16, "invalid_session_id") \
-  X(DA_ENOID, -17, "session_id_required") \
-  X(DA_EKEY, -18, "missing_api_key") \
-  X(DA_EUTF8, -19, "invalid_utf8") \
-  X(DA_EJSON, -20, "invalid_json") \
-  X(DA_ECALLBACK, -21, "callback_error") \
-  X(DA_EBACKEND, -22, "backend_error") \
-  X(DA_EPROVIDER, -23, "provider_error") \
-  X(DA_EUNSUPPORTED, -24, "unsupported") \
-  X(DA_ENETWORK, -30, "network") \
-  X(DA_ETLS, -31, "tls") \
-  X(DA_EPROTOCOL, -32, "protocol") \
-  X(DA_ETRUNCATED, -33, "truncated") \
-  X(DA_EREDIRECT, -34, "redirect") \
-  X(DA_EEMPTY, -35, "empty_response") \
-  X(DA_ECONTENTTYPE, -36, "content_type") \
-  X(DA_EURL, -37, "invalid_url") \
-  X(DA_EAUTH, -40, "auth") \
-  X(DA_ERATE, -41, "rate_limited") \
-  X(DA_EQUOTA, -42, "quota") \
-  X(DA_EBADREQUEST, -43, "bad_request") \
-  X(DA_ECONTEXT, -44, "context_length") \
-  X(DA_ESERVER, -45, "server") \
-  X(DA_EAPI, -46, "api_error") \
-  X(DA_EHTTP, -47, "http_status")
-
-#define DA_CODE_ENUM(symbol, number, name) symbol = number,
-typedef enum da_code { DA_CODES(DA_CODE_ENUM) DA_OK = 0 } da_code;
-#undef DA_CODE_ENUM
-
-/* One error. Plain data: nothing to free, copied by assignment. */
-typedef struct da_err {
-  int code;              /* da_code */
-  int status;            /* HTTP status, 0 where there was none */
-  int retryable;         /* 1: the same call may succeed later */
-  double retry_after;    /* seconds the service asked for; < 0: nothing */
-  char request_id[128];  /* the service's, "" where there was none */
-  char service_code[64]; /* the service's own error code, or "" */
-  char message[512];     /* UTF-8, no control characters, no secrets */
-} da_err;
-
-/* Bytes that somebody else owns; not terminated. */
-typedef struct da_text {
-  const char *data;
-  size_t len;
-} da_text;
 
 typedef struct da_store da_store;
 
@@ -128,13 +64,13 @@ struct da_store_sink {
 typedef struct da_store_session {
   const da_text *messages; /* the whole conversation, each a JSON object */
   size_t count;
-  size_t stored;           /* the first `stored` of them are what revision
+  size_t stored;               /* the first `stored` of them are what revision
                            ** `expected` holds, unchanged: a store that can
                            ** append writes only the others, if that
                            ** revision has just `stored` messages */
-  da_text meta;            /* a JSON object */
-  const da_text *document; /* DA_STORE_DOCUMENT: the bytes, in pieces; */
-  size_t pieces;           /* messages and meta are then NULL */
+  da_text meta;                /* a JSON object */
+  const da_text *document;     /* DA_STORE_DOCUMENT: the bytes, in pieces; */
+  size_t pieces;               /* messages and meta are then NULL */
   const da_revision *expected; /* what the caller last saw; where the
                                ** stored state is another: DA_ECONFLICT.
                                ** NULL: whatever is there is replaced */

@@ -1,0 +1,38 @@
+/* chat_answer.h - whole answers of the chat-completions protocol, and what
+** streams share with them (floor 4). Pure. */
+#ifndef CHAT_ANSWER_H
+#define CHAT_ANSWER_H
+
+#include "chat_error.h"
+#include "da_provider.h"
+
+/* Reads the body of a 2xx answer that is no event stream. DA_EEMPTY,
+** DA_ECONTENTTYPE, DA_EPROTOCOL, the service's error, DA_ENOMEM. */
+int chat_read_answer(const chat_reply *r, da_text body, da_answer *a,
+                     da_err *err);
+
+/* Appends the text of a "content": a string, or the text parts of an array;
+** nothing for null or none. `surrogate` as in da_json_unescape.
+** DA_EPROTOCOL if it is something else; other failures stick to `out`. */
+int chat_put_content(da_buf *out, da_json_type type, da_text content,
+                     uint32_t *surrogate);
+
+/* Reads the object "usage". */
+void chat_read_usage(da_answer *a, da_text usage);
+
+/* Copies the string `raw`, decoded and cut to fit, as a C string of
+** printable characters. */
+void chat_copy_name(char *to, size_t size, da_json_type type, da_text raw);
+
+/* Whether a "tool_calls" or "function_call" asks for something. */
+int chat_is_call(da_json_type type, da_text value);
+
+/* Until tools are there: an answer that asks for one and says nothing is
+** an error, one that says something is kept without the asking. */
+int chat_check_calls(const chat_reply *r, const da_answer *a, int called,
+                     da_err *err);
+
+/* Fills *err from `code` with a message, and what the header knows. */
+int chat_fail(const chat_reply *r, int code, const char *message, da_err *err);
+
+#endif

@@ -1,0 +1,172 @@
+/* chat_request.c - the request of the chat-completions protocol.
+**
+** Messages are sent as the text that they hold, so building a request is
+** copying. Of the assistant's own messages a few members stay behind: what
+** services add to their answers and refuse to read.
+*/
+#include "chat_request.h"
+
+#include <string.h>
+
+#include "da_utf8.h"
+
+/* ---- messages ---- */
+
+/* Whether what follows '{' is just {"role":"assistant","content":"..."}, as
+** we make it of a stream: told by looking for quotes only, much faster than
+** a walk. */
+static int is_simple(da_text tail) {
+  static const char front[] = "\"role\":\"assistant\",\"content\":\"";
+  const char *p = tail.data + sizeof front - 1, *end = tail.data + tail.len;
+  if (tail.len < sizeof front + 1 ||
+      memcmp(tail.data, front, sizeof front - 1) != 0)
+    return 0;
+  for (const char *from = p;; p++) {
+    const char *slash;
+    p = memchr(p, '"', (size_t)(end - p));
+    if (!p)
+      return 0;
+    for (slash = p; slash > from && slash[-1] == '\\'; slash--)
+      ;
+    if ((p - slash) % 2 == 0)
+      return p + 2 == end;
+  }
+}
+
+static int stays_behind(da_text key, da_json_type type) {
+  static const char *const names[] = {"annotations", "reasoning",
+                                      "reasoning_content", "executed_tools"};
+  if (type == DA_JSON_NULL)
+    return !da_json_equals(key, "content");
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (da_json_equals(key, names[i]))
+      return 1;
+  return 0;
+}
+
+/* Never more than the message's whole text. */
+static void put_filtered(da_buf *body, da_text json, da_text tail) {
+  da_json j;
+  da_text key, value, rest = {tail.data, tail.len};
+  const char *separator = "{";
+  /* The walk begins inside the object, behind our own members. */
+  da_json_init(&j, json);
+  da_json_object(&j);
+  while (da_json_member(&j, &key) == 1) {
+    da_json_type type = da_json_value(&j, &value);
+    if (key.data < rest.data || stays_behind(key, type))
+      continue;
+    da_buf_put(body, separator, 1);
+    da_buf_put(body, key.data - 1,
+               (size_t)(value.data + value.len - key.data) + 1);
+    separator = ",";
+  }
+  da_buf_put(body, "{}" + (*separator == ','), *separator == ',' ? 1 : 2);
+}
+
+static void put_message(da_buf *body, const da_message *m) {
+  da_text tail = da_message_tail(m);
+  if (da_message_role(m) == DA_ROLE_ASSISTANT && !is_simple(tail)) {
+    put_filtered(body, da_message_json(m), tail);
+  } else {
+    da_buf_put(body, "{", 1);
+    da_buf_put(body, tail.data, tail.len);
+  }
+}
+
+static int put_history(da_buf *body, const da_request *r) {
+  da_history_iter it;
+  da_message *m;
+  da_history_begin(&it, r->history, r->first);
+  while ((m = da_history_next(&it)) != NULL) {
+    put_message(body, m);
+    da_buf_put(body, ",", 1);
+  }
+  if (it.failed)
+    body->failed = DA_ENOMEM;
+  da_history_end(&it);
+  return body->failed;
+}
+
+/* ---- the whole ---- */
+
+/* An upper bound of the body's length, but for what must be escaped. */
+static size_t measure(const da_request *r) {
+  size_t n = 256 + r->model.len + r->system.len + r->members.len +
+             da_message_json(r->turn).len;
+  da_history_iter it;
+  da_message *m;
+  if (!r->history)
+    return n;
+  da_history_begin(&it, r->history, r->first);
+  while ((m = da_history_next(&it)) != NULL)
+    n += da_message_tail(m).len + 3;
+  da_history_end(&it);
+  return n;
+}
+
+static int check_model(da_text model, da_err *err) {
+  if (!model.len)
+    return da_fail(err, DA_EINVAL, "the model has no name");
+  for (size_t i = 0; i < model.len; i++)
+    if ((unsigned char)model.data[i] < 0x20 || model.data[i] == 0x7f)
+      return da_fail(err, DA_EINVAL,
+                     "the model's name has a control character");
+  if (da_utf8_check(model.data, model.len) != model.len)
+    return da_fail(err, DA_EUTF8, "the model's name is not valid UTF-8");
+  return DA_OK;
+}
+
+/* `,"temperature":0.7` - and whether there is a "stream_options" in it. The
+** members are checked where they are to stand, as part of an object. */
+static int put_members(da_buf *body, da_text members, int *has_options,
+                       da_err *err) {
+  size_t from = body->len;
+  da_text object, value;
+  *has_options = 0;
+  if (!members.len)
+    return DA_OK;
+  da_buf_put(body, "{", 1);
+  da_buf_put(body, members.data, members.len);
+  da_buf_put(body, "}", 1);
+  if (body->failed)
+    return da_buf_check(body, "the request", err);
+  object.data = body->data + from;
+  object.len = body->len - from;
+  if (da_json_check(object, NULL) != DA_OK)
+    return da_fail(err, DA_EINVAL, "the request's members are not JSON");
+  *has_options = da_json_get(object, "stream_options", &value) > DA_JSON_BAD;
+  body->data[from] = ',';
+  body->len--;
+  return DA_OK;
+}
+
+int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
+  int has_options, rc = check_model(r->model, err);
+  if (rc != DA_OK)
+    return rc;
+  if (da_utf8_check(r->system.data, r->system.len) != r->system.len)
+    return da_fail(err, DA_EUTF8, "the system prompt is not valid UTF-8");
+  if (!da_buf_room(body, measure(r)))
+    return da_buf_check(body, "the request", err);
+  da_buf_puts(body, "{\"model\":");
+  da_json_put_string(body, r->model.data, r->model.len);
+  rc = put_members(body, r->members, &has_options, err);
+  if (rc != DA_OK)
+    return rc;
+  if (r->stream)
+    da_buf_puts(body, ",\"stream\":true");
+  if (r->stream && !has_options)
+    da_buf_puts(body, ",\"stream_options\":{\"include_usage\":true}");
+  da_buf_puts(body, ",\"messages\":[");
+  if (r->system.len) {
+    da_buf_puts(body, "{\"role\":\"system\",\"content\":");
+    da_json_put_string(body, r->system.data, r->system.len);
+    da_buf_puts(body, "},");
+  }
+  if (r->history)
+    put_history(body, r);
+  put_message(body, r->turn);
+  da_buf_puts(body, "]}");
+  return da_buf_check(body, "the request", err);
+}

@@ -1,0 +1,107 @@
+/* da_channel.h - inside the saver: one stored session and who uses it
+** (floor 4). Everything here is guarded by the saver's lock, except what a
+** channel's `busy` owner alone may touch, as marked. */
+#ifndef DA_CHANNEL_H
+#define DA_CHANNEL_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "da_pool.h"
+#include "da_saver.h"
+
+typedef struct da_channel da_channel;
+
+struct da_saver {
+  pthread_mutex_t lock;
+  pthread_cond_t change; /* some channel's state changed */
+  da_pool *pool;
+  da_channel *channels;
+  da_saver *next_live; /* in the list of those to drain at exit */
+  pid_t pid;
+  unsigned tasks; /* given to the pool and not finished */
+  int closed;     /* nobody uses it: the last task frees it */
+};
+
+/* What an agent wants stored. */
+typedef struct da_want {
+  int set;
+  int force;
+  da_history history;
+  char *meta; /* from malloc */
+  size_t meta_len;
+} da_want;
+
+struct da_session {
+  da_channel *channel;
+  da_session *next;       /* of the channel */
+  da_session *next_batch; /* busy owner */
+  double timeout;
+  da_history base; /* what the agent had when it last loaded or saved */
+  da_want pending; /* newest wish, no one works on it */
+  da_want saving;  /* busy owner: what is being stored; set under lock */
+  double since;    /* da_now() of the oldest pending wish */
+  da_save_state state;
+  da_err err; /* of state FAILED */
+  unsigned failures;
+  int late_told; /* the pending save's lateness was reported */
+  int closed;    /* no agent: goes when nothing is pending */
+  da_event *events, **last_event;
+  unsigned event_count;
+};
+
+struct da_channel {
+  da_task task;
+  da_saver *saver;
+  da_channel *next;
+  da_backend *backend;
+  char *id;
+  da_session *sessions;
+  int queued;       /* its task waits in the pool */
+  int busy;         /* someone reads or writes the stored session */
+  int inline_busy;  /* it is the owner's thread */
+  pthread_t runner; /* which one */
+  /* Of the busy owner: */
+  int known; /* `current` and `revision` are the store's, as far
+                     ** as we know */
+  da_history current;
+  da_revision revision;
+};
+
+/* The channel of that session, made if it is not there; NULL: no memory. */
+da_channel *da_channel_get(da_saver *s, da_backend *b, const char *id);
+
+/* Frees it if nobody uses it. */
+void da_channel_release(da_channel *c);
+
+/* Gives the channel's task to the pool if there is something to save and no
+** one is at it. 0 if no thread is to be had. */
+int da_channel_wake(da_channel *c);
+
+/* Waits until the channel is free (and, with `drain`, nothing is queued) and
+** makes the caller its busy owner. DA_OK, DA_ETIMEOUT, or DA_EBUSY if the
+** caller already is. */
+int da_channel_acquire(da_channel *c, double deadline, int drain);
+void da_channel_yield(da_channel *c);
+
+/* Stores what is pending; the caller holds the lock, which is let go
+** meanwhile. Nothing happens if the channel is busy. */
+void da_channel_run(da_channel *c, int is_inline);
+
+/* Whether saves run on the owner's thread when it waits for them. */
+int da_channel_quick(const da_channel *c);
+
+/* Reads the stored session into current and revision; busy owner, lock not
+** held. DA_ENOTFOUND leaves them empty and known. */
+int da_channel_reload(da_channel *c, da_buf *meta, da_err *err);
+
+void da_session_tell(da_session *s, da_level level, int code,
+                     const char *format, ...) DA_PRINTF(4, 5);
+void da_session_free(da_session *s);
+void da_want_dispose(da_want *w);
+
+/* A task is over: frees the saver if that was the last of a closed one.
+** Returns without the lock. */
+void da_saver_task_done(da_saver *s);
+
+#endif

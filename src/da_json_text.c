@@ -1,0 +1,216 @@
+/* da_json_text.c - what checked JSON text says, and writing it (floor 0). */
+#include "da_json.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "da_utf8.h"
+
+/* ---- reading ---- */
+
+da_json_type da_json_get(da_text object, const char *key, da_text *raw) {
+  da_json_type found = DA_JSON_BAD;
+  da_json j;
+  da_text k, v;
+  da_json_init(&j, object);
+  if (!da_json_object(&j))
+    return DA_JSON_BAD;
+  while (da_json_member(&j, &k) == 1) {
+    da_json_type type = da_json_value(&j, &v);
+    if (type == DA_JSON_BAD)
+      return DA_JSON_BAD;
+    if (da_json_equals(k, key)) {
+      found = type;
+      *raw = v;
+    }
+  }
+  return j.why ? DA_JSON_BAD : found;
+}
+
+static da_text inside(da_text raw) {
+  if (raw.len >= 2 && raw.data[0] == '"') {
+    raw.data++;
+    raw.len -= 2;
+  }
+  return raw;
+}
+
+int da_json_equals(da_text raw, const char *s) {
+  size_t len = strlen(s);
+  raw = inside(raw);
+  if (raw.len == len && memcmp(raw.data, s, len) == 0)
+    return 1;
+  if (raw.len <= len || !memchr(raw.data, '\\', raw.len))
+    return 0;
+  da_buf b;
+  int same;
+  da_buf_init(&b, raw.len);
+  same = !da_json_unescape(&b, raw, NULL) && b.len == len &&
+         memcmp(b.data, s, len) == 0;
+  da_buf_dispose(&b);
+  return same;
+}
+
+static uint32_t hex4(const char *p) {
+  uint32_t v = 0;
+  for (int i = 0; i < 4; i++) {
+    char c = p[i];
+    v = v << 4 | (uint32_t)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
+  }
+  return v;
+}
+
+/* One UTF-16 unit of a \u escape, which may be half a character. */
+static void put_unit(da_buf *out, uint32_t unit, uint32_t *high) {
+  if (*high && unit >= 0xdc00 && unit <= 0xdfff) {
+    da_utf8_put(out, 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00));
+    *high = 0;
+    return;
+  }
+  if (*high)
+    da_utf8_put(out, 0xfffd);
+  *high = 0;
+  if (unit >= 0xd800 && unit <= 0xdbff)
+    *high = unit;
+  else
+    da_utf8_put(out, unit);
+}
+
+static void flush_high(da_buf *out, uint32_t *high) {
+  if (*high)
+    da_utf8_put(out, 0xfffd);
+  *high = 0;
+}
+
+/* The escape at p; returns its length. */
+static size_t put_escape(da_buf *out, const char *p, uint32_t *high) {
+  static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+  if (p[1] == 'u') {
+    put_unit(out, hex4(p + 2), high);
+    return 6;
+  }
+  flush_high(out, high);
+  da_buf_put(out, to + (strchr(from, p[1]) - from), 1);
+  return 2;
+}
+
+int da_json_unescape(da_buf *out, da_text raw, uint32_t *surrogate) {
+  uint32_t alone = 0, *high = surrogate ? surrogate : &alone;
+  const char *p, *end;
+  raw = inside(raw);
+  p = raw.data;
+  end = p + raw.len;
+  while (p < end) {
+    const char *slash = memchr(p, '\\', (size_t)(end - p));
+    const char *stop = slash ? slash : end;
+    if (stop > p) {
+      flush_high(out, high);
+      da_buf_put(out, p, (size_t)(stop - p));
+    }
+    p = slash ? slash + put_escape(out, slash, high) : end;
+  }
+  if (!surrogate)
+    flush_high(out, high);
+  return out->failed;
+}
+
+int da_json_int64(da_text raw, int64_t *value) {
+  size_t i = raw.len && raw.data[0] == '-';
+  int64_t v = 0;
+  if (i == raw.len)
+    return 0;
+  for (; i < raw.len; i++) {
+    int digit = raw.data[i] - '0';
+    if (digit < 0 || digit > 9 || __builtin_mul_overflow(v, 10, &v) ||
+        __builtin_sub_overflow(v, digit, &v)) /* downward: -2^63 fits */
+      return 0;
+  }
+  if (raw.data[0] != '-' && __builtin_sub_overflow(0, v, &v))
+    return 0;
+  *value = v;
+  return 1;
+}
+
+/* strtod and printf speak the locale's decimal point; JSON does not. The
+** locale is the host's: we translate instead of changing it. */
+static void swap_point(char *s, int to_locale) {
+  char sample[8];
+  char point;
+  snprintf(sample, sizeof sample, "%.1f", 0.5);
+  point = sample[1];
+  if (point == '.')
+    return;
+  for (; *s; s++)
+    if (*s == (to_locale ? '.' : point))
+      *s = to_locale ? point : '.';
+}
+
+double da_json_double(da_text raw) {
+  char small[64], *s = small;
+  double d;
+  int64_t whole;
+  if (raw.len < 16 && da_json_int64(raw, &whole))
+    return whole == 0 && raw.data[0] == '-' ? -0.0 : (double)whole;
+  if (raw.len >= sizeof small) {
+    s = malloc(raw.len + 1);
+    if (!s)
+      return 0;
+  }
+  memcpy(s, raw.data, raw.len);
+  s[raw.len] = '\0';
+  swap_point(s, 1);
+  d = strtod(s, NULL);
+  if (s != small)
+    free(s);
+  return d;
+}
+
+/* ---- writing ---- */
+
+static int needs_escape(unsigned char c) {
+  return c < 0x20 || c == '"' || c == '\\';
+}
+
+static void put_escaped(da_buf *out, unsigned char c) {
+  static const char short_from[] = "\"\\\b\f\n\r\t", short_to[] = "\"\\bfnrt";
+  const char *at = c ? strchr(short_from, c) : NULL;
+  char pair[2] = {'\\', 0};
+  if (at) {
+    pair[1] = short_to[at - short_from];
+    da_buf_put(out, pair, 2);
+  } else {
+    da_buf_printf(out, "\\u%04x", c);
+  }
+}
+
+int da_json_put_string(da_buf *out, const char *s, size_t len) {
+  size_t from = 0, i;
+  da_buf_put(out, "\"", 1);
+  for (i = 0; i < len; i++) {
+    if (needs_escape((unsigned char)s[i])) {
+      da_buf_put(out, s + from, i - from);
+      put_escaped(out, (unsigned char)s[i]);
+      from = i + 1;
+    }
+  }
+  da_buf_put(out, s + from, len - from);
+  return da_buf_put(out, "\"", 1);
+}
+
+int da_json_put_double(da_buf *out, double d) {
+  char s[40];
+  if (d == 0)
+    return da_buf_puts(out, signbit(d) ? "-0.0" : "0.0");
+  for (int precision = 15; precision <= 17; precision++) {
+    snprintf(s, sizeof s, "%.*g", precision, d);
+    if (strtod(s, NULL) == d)
+      break;
+  }
+  swap_point(s, 0);
+  da_buf_puts(out, s);
+  /* A double stays one for readers that tell integers apart. */
+  return strpbrk(s, ".e") ? out->failed : da_buf_puts(out, ".0");
+}

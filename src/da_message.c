@@ -1,0 +1,429 @@
+/* da_message.c - one immutable message that holds its own text (floor 1). */
+#include "da_message.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "da_clock.h"
+#include "da_hash.h"
+
+/* 56 bytes beside the text; `created` points into it, as does the id. */
+struct da_message {
+  atomic_uint refs;
+  unsigned char role;
+  unsigned char framed;
+  unsigned short id_len;
+  uint32_t len;
+  uint32_t id;      /* offset of the id's first character */
+  uint32_t created; /* offset of the number */
+  uint32_t wire;    /* offset of the first wire member */
+  uint64_t hash;
+  const char *text;
+  da_arena *arena; /* NULL: text and struct are one block of our own */
+};
+
+/* Messages come in blocks, so that nobody has to know how many there will
+** be, and never move. */
+typedef struct block {
+  struct block *before;
+  size_t used, size;
+  da_message messages[];
+} block;
+
+struct da_arena {
+  atomic_size_t refs; /* one for each message and one for who made it */
+  char *bytes;
+  block *last;
+};
+
+/* ---- fields ---- */
+
+da_message *da_message_ref(da_message *m) {
+  atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+  return m;
+}
+
+void da_message_unref(da_message *m) {
+  if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+    return;
+  if (m->arena)
+    da_arena_unref(m->arena);
+  else
+    free(m);
+}
+
+da_text da_message_json(const da_message *m) {
+  da_text t = {m->text, m->len};
+  return t;
+}
+
+da_text da_message_tail(const da_message *m) {
+  da_text t = {m->text + m->wire, m->len - m->wire};
+  return t;
+}
+
+da_text da_message_id(const da_message *m) {
+  da_text t = {m->text + m->id, m->id_len};
+  return t;
+}
+
+double da_message_created_at(const da_message *m) {
+  const char *number = m->text + m->created;
+  da_text t = {number, strcspn(number, ",}")};
+  return da_json_double(t);
+}
+
+da_role da_message_role(const da_message *m) {
+  return (da_role)m->role;
+}
+
+uint64_t da_message_hash(const da_message *m) {
+  return m->hash;
+}
+
+int da_message_framed(const da_message *m) {
+  return m->framed;
+}
+
+static int put_parts(da_buf *out, da_text array) {
+  da_json j;
+  da_text part, text;
+  da_json_init(&j, array);
+  da_json_array(&j);
+  while (da_json_item(&j) == 1) {
+    da_json_value(&j, &part);
+    if (da_json_get(part, "text", &text) == DA_JSON_STRING)
+      da_json_unescape(out, text, NULL);
+  }
+  return out->failed;
+}
+
+int da_message_content(const da_message *m, da_buf *out) {
+  da_text value;
+  switch (da_json_get(da_message_json(m), "content", &value)) {
+  case DA_JSON_STRING:
+    return da_json_unescape(out, value, NULL);
+  case DA_JSON_ARRAY:
+    return put_parts(out, value);
+  default:
+    return out->failed;
+  }
+}
+
+/* ---- walking ---- */
+
+static int not_a_message(da_err *err, const char *why) {
+  return da_fail(err, DA_EINVAL, "not a message: %s", why);
+}
+
+/* Our id goes into other texts as it is. */
+static int plain_id(da_text id) {
+  if (id.len < 2 + 1 || id.len > 2 + 255)
+    return 0;
+  for (size_t i = 1; i < id.len - 1; i++)
+    if (id.data[i] <= ' ' || id.data[i] > '~' || id.data[i] == '\\')
+      return 0;
+  return 1;
+}
+
+/* An id or a time of another kind is no member of ours: it stays with the
+** wire message, and the message is given its own. */
+static int take_member(da_message_parts *parts, da_text key, da_json_type type,
+                       da_text value, da_err *err) {
+  if (da_json_equals(key, "role")) {
+    if (type != DA_JSON_STRING)
+      return not_a_message(err, "its role is no string");
+    parts->role = value;
+  } else if (!parts->id.data && type == DA_JSON_STRING && plain_id(value) &&
+             da_json_equals(key, "id")) {
+    parts->id = value;
+  } else if (!parts->created.data && type == DA_JSON_NUMBER &&
+             da_json_equals(key, "created_at")) {
+    parts->created = value;
+  }
+  return DA_OK;
+}
+
+int da_message_walk(da_json *j, da_message_parts *parts, da_err *err) {
+  const char *begin = j->p;
+  da_text key, value;
+  int more, code, n = 0;
+  memset(parts, 0, sizeof *parts);
+  if (!da_json_object(j))
+    return j->why ? da_json_error(j, err)
+                  : not_a_message(err, "it is no object");
+  for (; (more = da_json_member(j, &key)) == 1; n++) {
+    /* Ours are in front, as we write them, if these are they. */
+    if (n == 2 && parts->id.data == begin + 6 && parts->created.data &&
+        parts->created.data == parts->id.data + parts->id.len + 14)
+      parts->wire = (size_t)(key.data - 1 - begin);
+    da_json_type type = da_json_value(j, &value);
+    if (type == DA_JSON_BAD)
+      return da_json_error(j, err);
+    code = take_member(parts, key, type, value, err);
+    if (code)
+      return code;
+    parts->json.len = (size_t)(value.data + value.len - begin);
+  }
+  if (more < 0)
+    return da_json_error(j, err);
+  /* The walk has passed the brace and any blanks after it. */
+  parts->json.data = begin;
+  parts->json.len =
+      (size_t)((char *)memchr(begin + parts->json.len, '}',
+                              (size_t)(j->end - begin) - parts->json.len) +
+               1 - begin);
+  if (!parts->role.data)
+    return not_a_message(err, "it has no role");
+  return DA_OK;
+}
+
+static unsigned char role_of(da_text raw) {
+  static const char *const names[] = {"", "system", "user", "assistant",
+                                      "tool"};
+  for (unsigned char i = DA_ROLE_SYSTEM; i <= DA_ROLE_TOOL; i++)
+    if (da_json_equals(raw, names[i]))
+      return i;
+  return DA_ROLE_OTHER;
+}
+
+/* Fills all but refs, framed and arena; parts->wire must be set. */
+static void fill(da_message *m, const char *text,
+                 const da_message_parts *parts) {
+  const char *begin = parts->json.data;
+  m->text = text;
+  m->len = (uint32_t)parts->json.len;
+  m->id = (uint32_t)(parts->id.data + 1 - begin);
+  m->id_len = (unsigned short)(parts->id.len - 2);
+  m->created = (uint32_t)(parts->created.data - begin);
+  m->wire = (uint32_t)parts->wire;
+  m->role = role_of(parts->role);
+  m->hash = da_hash(text, parts->json.len, 0);
+}
+
+/* ---- making ---- */
+
+/* Ids sort by time of creation: nine digits of milliseconds, to the base of
+** 32 (until the year 3084), then eleven of chance. */
+static void make_id(char id[DA_MESSAGE_ID_SIZE + 1], double created_at) {
+  static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
+  uint64_t random[2], ms = (uint64_t)(created_at * 1000);
+  while (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+    ;
+  for (int i = 8; i >= 0; i--, ms >>= 5)
+    id[i] = digits[ms & 31];
+  for (int i = 9; i < DA_MESSAGE_ID_SIZE; i++) {
+    uint64_t *r = &random[i & 1];
+    id[i] = digits[*r & 31];
+    *r >>= 5;
+  }
+  id[DA_MESSAGE_ID_SIZE] = '\0';
+}
+
+static const char frame_before[] = "    ", frame_after[] = ",\n";
+
+/* The finished line in `line` becomes a message of its own. */
+static int own(da_message **out, const da_buf *line, da_err *err) {
+  const size_t around = DA_FRAME_BEFORE + DA_FRAME_AFTER;
+  da_message_parts parts;
+  da_json j;
+  da_message *m;
+  char *text;
+  int code = da_buf_check(line, "the message", err);
+  if (code)
+    return code;
+  da_json_init(&j, da_buf_text(line));
+  code = da_message_walk(&j, &parts, err);
+  if (code)
+    return code;
+  m = malloc(sizeof *m + around + line->len + 1);
+  if (!m)
+    return da_nomem(err);
+  text = (char *)(m + 1);
+  memcpy(text, frame_before, DA_FRAME_BEFORE);
+  memcpy(text + DA_FRAME_BEFORE, line->data, line->len);
+  memcpy(text + DA_FRAME_BEFORE + line->len, frame_after, sizeof frame_after);
+  fill(m, text + DA_FRAME_BEFORE, &parts);
+  atomic_init(&m->refs, 1);
+  m->framed = 1;
+  m->arena = NULL;
+  *out = m;
+  return DA_OK;
+}
+
+/* Our members, up to where the wire's first one goes. */
+static void put_ours(da_buf *line, da_text id, double created_at) {
+  char fresh[DA_MESSAGE_ID_SIZE + 1];
+  if (!(created_at >= 0 && created_at < 1e11))
+    created_at = da_wall();
+  if (!id.data) {
+    make_id(fresh, created_at);
+    id.data = fresh;
+    id.len = DA_MESSAGE_ID_SIZE;
+  }
+  da_buf_puts(line, "{\"id\":\"");
+  da_buf_put(line, id.data, id.len);
+  /* Milliseconds in integers, so that no locale puts a comma in. */
+  uint64_t ms = (uint64_t)(created_at * 1000 + 0.5);
+  da_buf_printf(line, "\",\"created_at\":%llu.%03u,",
+                (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
+}
+
+static int plain_text_id(const da_text *id) {
+  da_text quoted = {id->data - 1, id->len + 2};
+  return id->len <= 255 && plain_id(quoted) && !memchr(id->data, '"', id->len);
+}
+
+int da_message_new(da_message **out, da_text wire, const da_text *id,
+                   double created_at, da_err *err) {
+  const da_text none = {NULL, 0};
+  da_message_parts parts;
+  da_json j;
+  da_buf line;
+  int code;
+  if (id && !plain_text_id(id))
+    return not_a_message(err, "its id is not 1 to 255 printable ASCII "
+                              "characters");
+  da_json_init(&j, wire);
+  code = da_message_walk(&j, &parts, err);
+  if (!code && !da_json_end(&j))
+    code = da_json_error(&j, err);
+  if (code)
+    return code;
+  da_buf_init(&line, DA_MESSAGE_MAX);
+  put_ours(&line, id ? *id : none, created_at);
+  da_buf_put(&line, parts.json.data + 1, parts.json.len - 1);
+  code = own(out, &line, err);
+  da_buf_dispose(&line);
+  return code;
+}
+
+int da_message_text(da_message **out, const char *role, da_text text,
+                    da_err *err) {
+  const da_text none = {NULL, 0};
+  da_buf line;
+  int code;
+  da_buf_init(&line, DA_MESSAGE_MAX);
+  put_ours(&line, none, -1);
+  da_buf_puts(&line, "\"role\":");
+  da_json_put_string(&line, role, strlen(role));
+  da_buf_puts(&line, ",\"content\":");
+  da_json_put_string(&line, text.data, text.len);
+  da_buf_puts(&line, "}");
+  code = own(out, &line, err);
+  if (code == DA_EJSON)
+    code = da_fail(err, DA_EUTF8, "the text is not valid UTF-8");
+  da_buf_dispose(&line);
+  return code;
+}
+
+/* A line laid out otherwise: our members move to the front. */
+static void put_moved(da_buf *line, const da_message_parts *parts) {
+  da_json j;
+  da_text key, value, id = parts->id;
+  int first = 1;
+  if (id.data) {
+    id.data++;
+    id.len -= 2;
+  }
+  put_ours(line, id,
+           parts->created.data ? da_json_double(parts->created) : -1);
+  da_json_init(&j, parts->json);
+  da_json_object(&j);
+  while (da_json_member(&j, &key) == 1) {
+    da_json_value(&j, &value);
+    if (value.data == parts->id.data || value.data == parts->created.data)
+      continue;
+    if (!first)
+      da_buf_puts(line, ",");
+    first = 0;
+    da_buf_put(line, key.data - 1,
+               (size_t)(value.data + value.len - key.data) + 1);
+  }
+  da_buf_puts(line, "}");
+}
+
+int da_message_parse(da_message **out, da_text text, da_err *err) {
+  da_message_parts parts;
+  da_json j;
+  da_buf line;
+  int code;
+  da_json_init(&j, text);
+  code = da_message_walk(&j, &parts, err);
+  if (!code && !da_json_end(&j))
+    code = da_json_error(&j, err);
+  if (code)
+    return code;
+  da_buf_init(&line, DA_MESSAGE_MAX);
+  if (parts.wire)
+    da_buf_put(&line, parts.json.data, parts.json.len);
+  else
+    put_moved(&line, &parts);
+  code = own(out, &line, err);
+  da_buf_dispose(&line);
+  return code;
+}
+
+/* ---- arenas ---- */
+
+enum { FIRST_BLOCK = 16, LARGEST_BLOCK = 256 };
+
+da_arena *da_arena_new(char *bytes) {
+  da_arena *a = malloc(sizeof *a);
+  if (!a) {
+    free(bytes);
+    return NULL;
+  }
+  atomic_init(&a->refs, 1);
+  a->bytes = bytes;
+  a->last = NULL;
+  return a;
+}
+
+void da_arena_unref(da_arena *a) {
+  block *b, *before;
+  if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
+    return;
+  for (b = a->last; b; b = before) {
+    before = b->before;
+    free(b);
+  }
+  free(a->bytes);
+  free(a);
+}
+
+static block *block_new(block *before) {
+  size_t size = before ? before->size * 2 : FIRST_BLOCK;
+  block *b;
+  if (size > LARGEST_BLOCK)
+    size = LARGEST_BLOCK;
+  b = malloc(sizeof *b + size * sizeof(da_message));
+  if (b) {
+    b->before = before;
+    b->used = 0;
+    b->size = size;
+  }
+  return b;
+}
+
+da_message *da_arena_message(da_arena *a, const da_message_parts *parts,
+                             int framed) {
+  da_message *m;
+  if (!a->last || a->last->used == a->last->size) {
+    block *b = block_new(a->last);
+    if (!b)
+      return NULL;
+    a->last = b;
+  }
+  m = &a->last->messages[a->last->used++];
+  fill(m, parts->json.data, parts);
+  atomic_init(&m->refs, 1);
+  m->framed = (unsigned char)framed;
+  m->arena = a;
+  atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
+  return m;
+}

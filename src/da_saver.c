@@ -1,0 +1,366 @@
+/* da_saver.c - stored sessions, saved in the background (floor 4). */
+#include "da_saver.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "da_channel.h"
+#include "da_clock.h"
+
+/* Durable saves of different sessions share the journal's flush: the more
+** are under way at once, the fewer flushes there are. */
+enum { MOST_THREADS = 64, MOST_EVENTS = 64 };
+
+/* ---- draining at exit ---- */
+
+/* exit() gives its handlers no argument, so the savers that are still open
+** have to be found from here. The only file-scope state of the core. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
+static da_saver *live;
+
+static void drain(da_saver *s);
+
+static void at_exit(void) {
+  pthread_mutex_lock(&live_lock);
+  for (da_saver *s = live; s; s = s->next_live)
+    drain(s);
+  pthread_mutex_unlock(&live_lock);
+}
+
+static void before_fork(void) {
+  pthread_mutex_lock(&live_lock);
+}
+
+static void after_fork_in_parent(void) {
+  pthread_mutex_unlock(&live_lock);
+}
+
+/* The parent's savers are the parent's to drain. */
+static void after_fork_in_child(void) {
+  live = NULL;
+  pthread_mutex_unlock(&live_lock);
+}
+
+static void set_up(void) {
+  atexit(at_exit);
+  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+static void enlist(da_saver *s) {
+  pthread_once(&once, set_up);
+  pthread_mutex_lock(&live_lock);
+  s->next_live = live;
+  live = s;
+  pthread_mutex_unlock(&live_lock);
+}
+
+static void delist(da_saver *s) {
+  da_saver **at = &live;
+  pthread_mutex_lock(&live_lock);
+  while (*at && *at != s)
+    at = &(*at)->next_live;
+  if (*at)
+    *at = s->next_live;
+  pthread_mutex_unlock(&live_lock);
+}
+
+/* ---- the saver ---- */
+
+int da_saver_new(da_saver **out, da_err *err) {
+  pthread_condattr_t monotonic;
+  da_saver *s = calloc(1, sizeof *s);
+  if (!s)
+    return da_nomem(err);
+  if (da_pool_new(&s->pool, MOST_THREADS, err)) {
+    free(s);
+    return DA_ENOMEM;
+  }
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_mutex_init(&s->lock, NULL);
+  pthread_cond_init(&s->change, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  s->pid = getpid();
+  enlist(s);
+  *out = s;
+  return DA_OK;
+}
+
+int da_saver_forked(const da_saver *s) {
+  return s->pid != getpid();
+}
+
+static void saver_free(da_saver *s) {
+  while (s->channels) {
+    da_channel *c = s->channels;
+    while (c->sessions) {
+      da_session *next = c->sessions->next;
+      da_session_free(c->sessions);
+      c->sessions = next;
+    }
+    da_channel_release(c);
+  }
+  pthread_cond_destroy(&s->change);
+  pthread_mutex_destroy(&s->lock);
+  free(s);
+}
+
+void da_saver_task_done(da_saver *s) {
+  int last;
+  s->tasks--;
+  last = s->closed && !s->tasks;
+  pthread_mutex_unlock(&s->lock);
+  if (last)
+    saver_free(s);
+}
+
+static double longest_timeout(const da_saver *s) {
+  double longest = 0;
+  for (const da_channel *c = s->channels; c; c = c->next)
+    for (const da_session *x = c->sessions; x; x = x->next)
+      if ((x->pending.set || x->saving.set) && x->timeout > longest)
+        longest = x->timeout;
+  return longest;
+}
+
+/* A task that this very thread is in the middle of will not end by waiting:
+** exit() was called from inside a store. */
+static int at_work(const da_saver *s) {
+  for (const da_channel *c = s->channels; c; c = c->next)
+    if ((c->queued || c->busy) && !(c->busy && c->inline_busy &&
+                                    pthread_equal(c->runner, pthread_self())))
+      return 1;
+  return 0;
+}
+
+/* Tries all that is pending once more and waits for it. */
+static void drain(da_saver *s) {
+  struct timespec until;
+  pthread_mutex_lock(&s->lock);
+  until = da_timespec(da_deadline(longest_timeout(s)));
+  for (da_channel *c = s->channels; c; c = c->next)
+    if (!(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD))
+      da_channel_wake(c);
+  while (at_work(s) &&
+         pthread_cond_timedwait(&s->change, &s->lock, &until) != ETIMEDOUT)
+    ;
+  pthread_mutex_unlock(&s->lock);
+}
+
+void da_saver_close(da_saver *s) {
+  double deadline;
+  int alone;
+  delist(s);
+  pthread_mutex_lock(&s->lock);
+  deadline = da_deadline(longest_timeout(s));
+  pthread_mutex_unlock(&s->lock);
+  drain(s);
+  /* Idle threads end at once; a hung one is left to itself. */
+  da_pool_close(s->pool,
+                da_left(deadline) > 0.2 ? deadline : da_deadline(0.2));
+  pthread_mutex_lock(&s->lock);
+  s->closed = 1;
+  alone = !s->tasks;
+  pthread_mutex_unlock(&s->lock);
+  if (alone)
+    saver_free(s);
+}
+
+/* ---- sessions ---- */
+
+int da_session_open(da_session **out, da_saver *saver, da_backend *b,
+                    const char *id, double timeout, const da_history *base,
+                    da_err *err) {
+  da_session *s = calloc(1, sizeof *s);
+  if (!s)
+    return da_nomem(err);
+  pthread_mutex_lock(&saver->lock);
+  s->channel = da_channel_get(saver, b, id);
+  if (s->channel) {
+    s->next = s->channel->sessions;
+    s->channel->sessions = s;
+  }
+  pthread_mutex_unlock(&saver->lock);
+  if (!s->channel) {
+    free(s);
+    return da_nomem(err);
+  }
+  s->timeout = timeout;
+  s->last_event = &s->events;
+  if (base)
+    da_history_copy(&s->base, base);
+  *out = s;
+  return DA_OK;
+}
+
+void da_want_dispose(da_want *w) {
+  da_history_dispose(&w->history);
+  free(w->meta);
+  memset(w, 0, sizeof *w);
+}
+
+void da_session_free(da_session *s) {
+  da_event *e;
+  while ((e = s->events)) {
+    s->events = e->next;
+    free(e);
+  }
+  da_want_dispose(&s->pending);
+  da_want_dispose(&s->saving);
+  da_history_dispose(&s->base);
+  free(s);
+}
+
+void da_session_close(da_session *s) {
+  da_channel *c = s->channel;
+  da_saver *saver = c->saver;
+  pthread_mutex_lock(&saver->lock);
+  s->closed = 1;
+  if (!s->pending.set && !s->saving.set) {
+    da_session **at = &c->sessions;
+    while (*at != s)
+      at = &(*at)->next;
+    *at = s->next;
+    da_session_free(s);
+    da_channel_release(c);
+  }
+  pthread_mutex_unlock(&saver->lock);
+}
+
+/* ---- saving ---- */
+
+static da_saver *lock(da_session *s) {
+  pthread_mutex_lock(&s->channel->saver->lock);
+  return s->channel->saver;
+}
+
+int da_session_save(da_session *s, const da_history *history, da_text meta,
+                    int force, da_err *err) {
+  char *copy = malloc(meta.len + 1);
+  da_saver *saver;
+  if (!copy)
+    return da_nomem(err);
+  memcpy(copy, meta.data, meta.len);
+  saver = lock(s);
+  force |= s->pending.force;
+  if (!s->pending.set && !s->saving.set)
+    s->since = da_now();
+  da_want_dispose(&s->pending);
+  s->pending.set = 1;
+  s->pending.force = force;
+  s->pending.meta = copy;
+  s->pending.meta_len = meta.len;
+  da_history_copy(&s->pending.history, history);
+  s->state = DA_SAVE_PENDING;
+  if (da_backend_flags(s->channel->backend) & DA_STORE_OWNER_THREAD)
+    da_channel_run(s->channel, 1);
+  else
+    da_channel_wake(s->channel);
+  pthread_mutex_unlock(&saver->lock);
+  return DA_OK;
+}
+
+/* One step towards nothing pending; the lock is held. DA_OK: go on. */
+static int advance(da_session *s, const struct timespec *until) {
+  da_channel *c = s->channel;
+  if (c->busy && c->inline_busy && pthread_equal(c->runner, pthread_self()))
+    return DA_EBUSY;
+  if (!c->busy && (da_channel_quick(c) || !da_channel_wake(c))) {
+    da_channel_run(c, 1);
+    return DA_OK;
+  }
+  return pthread_cond_timedwait(&c->saver->change, &c->saver->lock, until) ==
+                 ETIMEDOUT
+             ? DA_ETIMEOUT
+             : DA_OK;
+}
+
+int da_session_flush(da_session *s, double seconds, da_err *err) {
+  struct timespec until = da_timespec(da_deadline(seconds));
+  da_saver *saver = lock(s);
+  unsigned failures = s->failures;
+  int code = DA_OK;
+  while (!code && (s->pending.set || s->saving.set)) {
+    if (s->failures != failures) {
+      *err = s->err;
+      code = err->code;
+    } else {
+      code = advance(s, &until);
+      if (code == DA_ETIMEOUT)
+        da_fail(err, code, "session '%s' is not saved after %g s",
+                s->channel->id, seconds);
+      else if (code)
+        da_fail(err, code, "session '%s' is being saved by its caller",
+                s->channel->id);
+    }
+  }
+  pthread_mutex_unlock(&saver->lock);
+  return code;
+}
+
+/* ---- telling ---- */
+
+void da_session_tell(da_session *s, da_level level, int code,
+                     const char *format, ...) {
+  da_event *e;
+  va_list args;
+  if (s->closed || s->event_count == MOST_EVENTS)
+    return;
+  e = malloc(sizeof *e);
+  if (!e)
+    return; /* the state still tells */
+  va_start(args, format);
+  vsnprintf(e->message, sizeof e->message, format, args);
+  va_end(args);
+  e->next = NULL;
+  e->level = level;
+  e->code = code;
+  *s->last_event = e;
+  s->last_event = &e->next;
+  s->event_count++;
+}
+
+/* The lock is held. */
+static void notice_lateness(da_session *s) {
+  int open = s->pending.set || s->saving.set;
+  if (!open || s->state == DA_SAVE_FAILED || da_now() - s->since <= s->timeout)
+    return;
+  s->state = DA_SAVE_FAILED;
+  da_fail(&s->err, DA_ETIMEOUT, "session '%s' is not saved after %g s",
+          s->channel->id, s->timeout);
+  if (!s->late_told)
+    da_session_tell(s, DA_WARN, DA_ETIMEOUT, "%s", s->err.message);
+  s->late_told = 1;
+}
+
+da_event *da_session_event(da_session *s) {
+  da_saver *saver = lock(s);
+  da_event *e;
+  notice_lateness(s);
+  e = s->events;
+  if (e) {
+    s->events = e->next;
+    if (!s->events)
+      s->last_event = &s->events;
+    s->event_count--;
+  }
+  pthread_mutex_unlock(&saver->lock);
+  return e;
+}
+
+da_save_state da_session_state(da_session *s, da_err *err) {
+  da_saver *saver = lock(s);
+  da_save_state state;
+  notice_lateness(s);
+  state = s->state;
+  da_err_clear(err);
+  if (state == DA_SAVE_FAILED)
+    *err = s->err;
+  pthread_mutex_unlock(&saver->lock);
+  return state;
+}

@@ -1,0 +1,91 @@
+/* da_saver.h - stored sessions, saved in the background (floor 4).
+**
+** A da_session is one agent's hold on one stored session. Saving takes an
+** O(1) snapshot and returns; per stored session, saves are done one after
+** the other by a worker, newest wins, what several agents of this process
+** want stored is combined, and what other processes stored meanwhile is
+** loaded and kept (da_history_merge with what this agent saw last as the
+** base). A failed save stays pending and is tried again with the next one,
+** at a flush, and at the end.
+**
+** A da_saver and its sessions are used by one thread; the workers are its
+** own. What it does to a store of DA_STORE_OWNER_THREAD it does at once, on
+** the caller's thread.
+*/
+#ifndef DA_SAVER_H
+#define DA_SAVER_H
+
+#include "da_store.h"
+
+typedef struct da_saver da_saver;
+typedef struct da_session da_session;
+
+int da_saver_new(da_saver **out, da_err *err);
+
+/* Saves what is pending, for at most the longest timeout of the sessions
+** concerned, and frees. Sessions must have been closed. The same draining
+** happens at exit() for savers that are still open. */
+void da_saver_close(da_saver *s);
+
+/* Whether this process is a fork of the one that opened it. Then nothing
+** may be done to it or its sessions but to forget them: its threads are not
+** here and its locks may be held for ever. */
+int da_saver_forked(const da_saver *s);
+
+/* `timeout`: seconds that a load, a save, or the drain at the end may take.
+** `base`: what of the caller's history is somebody else's to save (after a
+** fork); NULL: nothing. */
+int da_session_open(da_session **out, da_saver *s, da_backend *b,
+                    const char *id, double timeout, const da_history *base,
+                    da_err *err);
+
+/* What is pending will still be saved. */
+void da_session_close(da_session *s);
+
+/* Reads the session from its store, after what this process has pending for
+** it. Turns of our own that could not be saved yet are put after what was
+** read, and stay pending. DA_OK, DA_ENOTFOUND (nothing is stored: *history
+** and *meta are empty, but for such turns), DA_ETIMEOUT, or why it cannot
+** be read; nothing is saved over such a session until it can be. *history
+** must be empty. */
+int da_session_load(da_session *s, da_history *history, da_buf *meta,
+                    da_err *err);
+
+/* Queues a snapshot. `meta` (a JSON object) is copied. `force`: the caller
+** asked for it in so many words: a corrupt stored session is put aside
+** instead of being left alone. DA_ENOMEM. */
+int da_session_save(da_session *s, const da_history *history, da_text meta,
+                    int force, da_err *err);
+
+/* Waits until all that was queued is stored; tries again what had failed.
+** DA_OK, DA_ETIMEOUT, or why it could not be stored. */
+int da_session_flush(da_session *s, double seconds, da_err *err);
+
+/* Deletes the stored session and drops what is pending for it from this
+** process. DA_OK, or DA_ENOTFOUND if there was none. */
+int da_session_remove(da_session *s, da_err *err);
+
+typedef enum da_save_state {
+  DA_SAVE_NONE, /* nothing was ever queued */
+  DA_SAVE_SAVED,
+  DA_SAVE_PENDING,
+  DA_SAVE_FAILED /* *err tells why; it is kept, and tried again */
+} da_save_state;
+da_save_state da_session_state(da_session *s, da_err *err);
+
+/* What happened in the background since the last call, oldest first. */
+typedef struct da_event {
+  struct da_event *next;
+  da_level level;
+  int code; /* of an error, or DA_OK */
+  char message[512];
+} da_event;
+/* NULL if there is none; the caller frees it with free(). */
+da_event *da_session_event(da_session *s);
+
+/* ---- other work on a store, with a deadline where it could hang ---- */
+
+int da_saver_list(da_saver *s, da_backend *b, double timeout,
+                  da_store_ids *ids, da_err *err);
+
+#endif

@@ -1,0 +1,266 @@
+/* da_saver_io.c - loading, deleting and listing, with a deadline where the
+** store could hang (floor 4). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "da_channel.h"
+#include "da_clock.h"
+
+/* One call of a store. It outlives its caller if the store outlasts the
+** caller's patience. */
+typedef struct request {
+  da_task task;
+  da_saver *saver;
+  da_channel *channel; /* we are its busy owner; NULL for a list */
+  da_session *session; /* NULL for a list */
+  da_backend *backend;
+  int (*work)(struct request *);
+  void (*settle)(struct request *); /* under the lock, if still wanted */
+  da_history history;
+  da_buf meta;
+  da_buf ids; /* each with its NUL */
+  int code;
+  da_err err;
+  int done, abandoned;
+} request;
+
+static request *request_new(da_saver *s, da_backend *b,
+                            int (*work)(request *)) {
+  request *r = calloc(1, sizeof *r);
+  if (!r)
+    return NULL;
+  r->saver = s;
+  r->backend = da_backend_ref(b);
+  r->work = work;
+  da_buf_init(&r->meta, DA_MESSAGE_MAX);
+  da_buf_init(&r->ids, (size_t)1 << 30);
+  return r;
+}
+
+static void request_free(request *r) {
+  da_history_dispose(&r->history);
+  da_buf_dispose(&r->meta);
+  da_buf_dispose(&r->ids);
+  da_backend_unref(r->backend);
+  free(r);
+}
+
+/* Does the work; comes back with the lock held. */
+static void run(request *r) {
+  da_err_clear(&r->err);
+  r->code = r->work(r);
+  pthread_mutex_lock(&r->saver->lock);
+  if (r->settle && !r->abandoned)
+    r->settle(r);
+  if (r->channel) {
+    da_channel_yield(r->channel);
+    da_channel_release(r->channel);
+  }
+  r->done = 1;
+  pthread_cond_broadcast(&r->saver->change);
+}
+
+static void task_run(da_task *task) {
+  request *r = (request *)task; /* its first member */
+  da_saver *s = r->saver;
+  run(r);
+  if (r->abandoned)
+    request_free(r);
+  da_saver_task_done(s);
+}
+
+/* On a worker, so that it can be left behind. DA_OK: it is done;
+** DA_ETIMEOUT: it is abandoned, and its own affair from now on; DA_ENOMEM:
+** there is no worker. */
+static int run_elsewhere(request *r, double deadline) {
+  struct timespec until = da_timespec(deadline);
+  da_saver *s = r->saver;
+  int code = DA_OK;
+  pthread_mutex_lock(&s->lock);
+  s->tasks++;
+  r->task.run = task_run;
+  if (da_pool_submit(s->pool, &r->task)) {
+    s->tasks--;
+    pthread_mutex_unlock(&s->lock);
+    return DA_ENOMEM;
+  }
+  if (r->channel)
+    r->channel->inline_busy = 0;
+  while (!r->done && !code)
+    if (pthread_cond_timedwait(&s->change, &s->lock, &until) == ETIMEDOUT)
+      code = DA_ETIMEOUT;
+  if (r->done)
+    code = DA_OK;
+  r->abandoned = code != DA_OK;
+  pthread_mutex_unlock(&s->lock);
+  return code;
+}
+
+/* Runs the request. *r becomes NULL if it had to be abandoned (the result is
+** then DA_ETIMEOUT); else the caller frees it. */
+static int perform(request **r, double timeout, da_err *err) {
+  const uint32_t here = DA_STORE_LOCAL | DA_STORE_OWNER_THREAD;
+  request *q = *r;
+  int code = DA_ENOMEM;
+  if (!(da_backend_flags(q->backend) & here))
+    code = run_elsewhere(q, da_deadline(timeout));
+  if (code == DA_ETIMEOUT) {
+    *r = NULL;
+    return da_fail(err, code, "the backend did not answer within %g s",
+                   timeout);
+  }
+  if (code == DA_ENOMEM) {
+    da_saver *s = q->saver;
+    run(q);
+    pthread_mutex_unlock(&s->lock);
+  }
+  *err = q->err;
+  return q->code;
+}
+
+/* A request on the session's channel, of which we become the owner. */
+static int begin(request **out, da_session *s, int drain,
+                 int (*work)(request *), void (*settle)(request *),
+                 da_err *err) {
+  da_channel *c = s->channel;
+  request *r = request_new(c->saver, c->backend, work);
+  int code;
+  if (!r)
+    return da_nomem(err);
+  pthread_mutex_lock(&c->saver->lock);
+  code = da_channel_acquire(c, da_deadline(s->timeout), drain);
+  pthread_mutex_unlock(&c->saver->lock);
+  if (code) {
+    request_free(r);
+    return da_fail(err, code, "session '%s' is being saved", c->id);
+  }
+  r->channel = c;
+  r->session = s;
+  r->settle = settle;
+  *out = r;
+  return DA_OK;
+}
+
+/* ---- load ---- */
+
+static int work_load(request *r) {
+  int code = da_channel_reload(r->channel, &r->meta, &r->err);
+  if (code == DA_OK || code == DA_ENOTFOUND)
+    da_history_copy(&r->history, &r->channel->current);
+  return code;
+}
+
+/* What we could not save yet goes after what was read, and stays pending. */
+static void settle_load(request *r) {
+  da_session *s = r->session;
+  da_history merged;
+  if (r->code != DA_OK && r->code != DA_ENOTFOUND)
+    return;
+  if (s->pending.set) {
+    if (da_history_merge(&merged, &s->base, &s->pending.history,
+                         &r->history)) {
+      r->code = da_nomem(&r->err);
+      return;
+    }
+    da_history_dispose(&s->pending.history);
+    da_history_copy(&s->pending.history, &merged);
+  } else {
+    da_history_copy(&merged, &r->history);
+  }
+  da_history_dispose(&s->base);
+  s->base = r->history;
+  r->history = merged;
+}
+
+int da_session_load(da_session *s, da_history *history, da_buf *meta,
+                    da_err *err) {
+  request *r;
+  int code = begin(&r, s, 1, work_load, settle_load, err);
+  if (code)
+    return code;
+  code = perform(&r, s->timeout, err);
+  if (!r)
+    return code;
+  if (code == DA_OK || code == DA_ENOTFOUND) {
+    da_history_copy(history, &r->history);
+    da_buf_put(meta, r->meta.data, r->meta.len);
+    if (meta->failed)
+      code = da_buf_check(meta, "the metadata", err);
+  }
+  request_free(r);
+  return code;
+}
+
+/* ---- remove ---- */
+
+static int work_remove(request *r) {
+  da_channel *c = r->channel;
+  int code = da_store_remove(c->backend, c->id, &r->err);
+  if (code == DA_OK || code == DA_ENOTFOUND) {
+    da_history_dispose(&c->current);
+    memset(&c->revision, 0, sizeof c->revision);
+    c->known = 1;
+  }
+  return code;
+}
+
+static void settle_remove(request *r) {
+  if (r->code != DA_OK && r->code != DA_ENOTFOUND)
+    return;
+  for (da_session *s = r->channel->sessions; s; s = s->next) {
+    da_want_dispose(&s->pending);
+    if (s->state != DA_SAVE_NONE)
+      s->state = DA_SAVE_SAVED;
+  }
+  da_history_dispose(&r->session->base);
+  r->session->state = DA_SAVE_NONE;
+}
+
+int da_session_remove(da_session *s, da_err *err) {
+  request *r;
+  int code = begin(&r, s, 0, work_remove, settle_remove, err);
+  if (code)
+    return code;
+  code = perform(&r, s->timeout, err);
+  if (r)
+    request_free(r);
+  return code;
+}
+
+/* ---- list ---- */
+
+typedef struct collector {
+  da_store_ids base; /* first */
+  da_buf *ids;
+} collector;
+
+static int collect(da_store_ids *base, da_text id) {
+  collector *c = (collector *)base;
+  da_buf_put(c->ids, id.data, id.len);
+  return da_buf_put(c->ids, "", 1);
+}
+
+static int work_list(request *r) {
+  collector c = {{collect}, &r->ids};
+  int code = da_store_list(r->backend, &c.base, &r->err);
+  return code ? code : da_buf_check(&r->ids, "the list", &r->err);
+}
+
+int da_saver_list(da_saver *s, da_backend *b, double timeout,
+                  da_store_ids *ids, da_err *err) {
+  request *r = request_new(s, b, work_list);
+  int code;
+  if (!r)
+    return da_nomem(err);
+  code = perform(&r, timeout, err);
+  if (!r)
+    return code;
+  for (size_t at = 0; !code && at < r->ids.len;) {
+    da_text id = {r->ids.data + at, strlen(r->ids.data + at)};
+    code = ids->id(ids, id);
+    at += id.len + 1;
+  }
+  request_free(r);
+  return code;
+}

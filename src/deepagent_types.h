@@ -1,0 +1,99 @@
+/* deepagent_types.h - the plain types that every public header shares.
+** MIT licence, see LICENSE. */
+#ifndef DEEPAGENT_TYPES_H
+#define DEEPAGENT_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Every error of the library, with the stable name that err.code shows. */
+#define DA_CODES(X)                                                           \
+  X(DA_ENOMEM, -1, "out_of_memory")                                           \
+  X(DA_EINVAL, -2, "invalid_argument")                                        \
+  X(DA_ENOTFOUND, -3, "not_found")                                            \
+  X(DA_ECONFLICT, -4, "conflict")                                             \
+  X(DA_ECORRUPT, -5, "session_corrupt")                                       \
+  X(DA_EVERSION, -6, "version_too_new")                                       \
+  X(DA_EIO, -7, "io_error")                                                   \
+  X(DA_EPERM, -8, "permission_denied")                                        \
+  X(DA_EFULL, -9, "disk_full")                                                \
+  X(DA_EUNSAFE, -10, "unsafe_file")                                           \
+  X(DA_ETOOLARGE, -11, "too_large")                                           \
+  X(DA_ETIMEOUT, -12, "timeout")                                              \
+  X(DA_ECANCELLED, -13, "cancelled")                                          \
+  X(DA_ECLOSED, -14, "closed")                                                \
+  X(DA_EBUSY, -15, "busy")                                                    \
+  X(DA_EID, -16, "invalid_session_id")                                        \
+  X(DA_ENOID, -17, "session_id_required")                                     \
+  X(DA_EKEY, -18, "missing_api_key")                                          \
+  X(DA_EUTF8, -19, "invalid_utf8")                                            \
+  X(DA_EJSON, -20, "invalid_json")                                            \
+  X(DA_ECALLBACK, -21, "callback_error")                                      \
+  X(DA_EBACKEND, -22, "backend_error")                                        \
+  X(DA_EPROVIDER, -23, "provider_error")                                      \
+  X(DA_EUNSUPPORTED, -24, "unsupported")                                      \
+  X(DA_ENETWORK, -30, "network")                                              \
+  X(DA_ETLS, -31, "tls")                                                      \
+  X(DA_EPROTOCOL, -32, "protocol")                                            \
+  X(DA_ETRUNCATED, -33, "truncated")                                          \
+  X(DA_EREDIRECT, -34, "redirect")                                            \
+  X(DA_EEMPTY, -35, "empty_response")                                         \
+  X(DA_ECONTENTTYPE, -36, "content_type")                                     \
+  X(DA_EURL, -37, "invalid_url")                                              \
+  X(DA_EAUTH, -40, "auth")                                                    \
+  X(DA_ERATE, -41, "rate_limited")                                            \
+  X(DA_EQUOTA, -42, "quota")                                                  \
+  X(DA_EBADREQUEST, -43, "bad_request")                                       \
+  X(DA_ECONTEXT, -44, "context_length")                                       \
+  X(DA_ESERVER, -45, "server")                                                \
+  X(DA_EAPI, -46, "api_error")                                                \
+  X(DA_EHTTP, -47, "http_status")
+
+#define DA_CODE_ENUM(symbol, number, name) symbol = number,
+typedef enum da_code { DA_CODES(DA_CODE_ENUM) DA_OK = 0 } da_code;
+#undef DA_CODE_ENUM
+
+/* One error. Plain data: nothing to free, copied by assignment. */
+typedef struct da_err {
+  int code;              /* da_code */
+  int status;            /* HTTP status, 0 where there was none */
+  int retryable;         /* 1: the same call may succeed later */
+  double retry_after;    /* seconds the service asked for; < 0: nothing */
+  char request_id[128];  /* the service's, "" where there was none */
+  char service_code[64]; /* the service's own error code, or "" */
+  char message[512];     /* UTF-8, no control characters, no secrets */
+} da_err;
+
+/* Bytes that somebody else owns; not terminated. */
+typedef struct da_text {
+  const char *data;
+  size_t len;
+} da_text;
+
+/* Tokens, as the service counted them. */
+typedef struct da_usage {
+  int64_t prompt, completion, total;
+} da_usage;
+
+/* Seconds; <= 0: none. */
+typedef struct da_timeouts {
+  double connect; /* until a connection stands */
+  double idle;    /* the longest silence in an answer that has begun, or in
+                  ** a stream */
+  double total;   /* the whole of it */
+} da_timeouts;
+
+/* A piece of text as it comes: UTF-8, whole characters. 0: go on, else a
+** negative code, with *err filled, with which the turn ends. */
+typedef int (*da_delta_fn)(void *ctx, da_text delta, da_err *err);
+
+typedef enum da_level { DA_DEBUG, DA_INFO, DA_WARN, DA_ERROR } da_level;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

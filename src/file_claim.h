@@ -1,0 +1,46 @@
+/* file_claim.h - one writer at a time per session (floor 3).
+**
+** Whoever writes, removes or puts aside a session's file holds a lock on
+** one byte of the directory's file ".lock", at an offset that follows from
+** the file's name: writers of different sessions do not wait for each
+** other. A save holds it from before its temporary file is made until the
+** rename. So a temporary file whose byte nobody holds is a dead writer's,
+** and those who come second do not write what would be refused anyway.
+**
+** The lock belongs to the open file (F_OFD_SETLK), hence it excludes other
+** processes and other stores of this one; threads that share a store are
+** kept apart by a list in it.
+*/
+#ifndef FILE_CLAIM_H
+#define FILE_CLAIM_H
+
+#include "file_dir.h"
+
+typedef struct da_file_claim {
+  da_file_dir *dir;
+  uint64_t slot;
+  struct da_file_claim *next;
+} da_file_claim;
+
+/* The byte of a file's name. Processes agree by it, so it never changes:
+** FNV-1a of 64 bits, without the two upper ones. */
+uint64_t da_file_slot(const char *name);
+
+/* Waits for the claim on `name`, at most DA_FILE_PATIENCE seconds. `create`
+** as in da_file_dir_use. DA_EBUSY: somebody else had it all the time. */
+#define DA_FILE_PATIENCE 5.0
+int da_file_claim_take(da_file_claim *c, da_file_store *f, const char *name,
+                       int create, da_err *err);
+
+/* The end of it. `flush`: the directory's entries are flushed afterwards,
+** outside of the lock; DA_EIO then means that what was done may not last. */
+int da_file_claim_end(da_file_claim *c, da_file_store *f, int flush,
+                      da_err *err);
+
+/* Without waiting: 1 if `slot` of an open directory was free and is ours
+** now, to be given back with da_file_claim_quit. */
+int da_file_claim_try(da_file_claim *c, da_file_store *f, da_file_dir *dir,
+                      uint64_t slot);
+void da_file_claim_quit(da_file_claim *c, da_file_store *f);
+
+#endif

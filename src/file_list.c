@@ -1,0 +1,81 @@
+/* file_list.c - going through a directory of sessions (floor 3). */
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "file_claim.h"
+#include "file_name.h"
+#include "file_ops.h"
+
+/* The directory at `path`, or "." of the open one at `fd`: a stream of its
+** own, so that several threads may read at once. NULL with errno. */
+static DIR *open_stream(int fd, const char *path) {
+  DIR *stream;
+  int tries = 0, own;
+  do
+    own = openat(fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  while (own < 0 && da_file_again(&tries));
+  if (own < 0)
+    return NULL;
+  stream = fdopendir(own);
+  if (!stream)
+    da_file_shut(own);
+  return stream;
+}
+
+/* File systems that do not tell an entry's type make us ask for each. */
+static int is_regular(DIR *stream, const struct dirent *e) {
+  struct stat st;
+  if (e->d_type != DT_UNKNOWN)
+    return e->d_type == DT_REG;
+  return fstatat(dirfd(stream), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISREG(st.st_mode);
+}
+
+int da_file_list(da_store *store, da_store_ids *ids, da_err *err) {
+  const da_file_store *f = (const da_file_store *)store;
+  const struct dirent *e;
+  char id[DA_SESSION_ID_MAX + 1];
+  int code = DA_OK;
+  DIR *stream = open_stream(AT_FDCWD, f->path);
+  if (!stream && errno == ENOENT)
+    return DA_OK;
+  if (!stream)
+    return da_file_fail(f, NULL, "open directory", errno, err);
+  while (code == DA_OK && (errno = 0, e = readdir(stream)) != NULL) {
+    da_text text = {id, 0};
+    if (!da_file_name_id(e->d_name, id, &text.len) || !is_regular(stream, e))
+      continue;
+    code = ids->id(ids, text);
+  }
+  if (code == DA_OK && errno != 0)
+    code = da_file_fail(f, NULL, "read directory", errno, err);
+  closedir(stream);
+  return code;
+}
+
+static void sweep_slot(da_file_store *f, const da_file_claim *own,
+                       uint64_t slot, const char *temp) {
+  da_file_claim claim;
+  if (slot == own->slot) {
+    unlinkat(own->dir->fd, temp, 0);
+  } else if (da_file_claim_try(&claim, f, own->dir, slot)) {
+    unlinkat(own->dir->fd, temp, 0);
+    da_file_claim_quit(&claim, f);
+  }
+}
+
+/* A writer holds its slot from before it makes the file until after the
+** rename: who gets the slot after seeing the name knows that this writer
+** is through or dead. */
+void da_file_sweep(da_file_store *f, const da_file_claim *own) {
+  const struct dirent *e;
+  DIR *stream = open_stream(own->dir->fd, ".");
+  if (!stream)
+    return;
+  while ((e = readdir(stream)) != NULL) {
+    uint64_t slot;
+    if (da_file_temp_slot(e->d_name, &slot) && is_regular(stream, e))
+      sweep_slot(f, own, slot, e->d_name);
+  }
+  closedir(stream);
+}

@@ -1,0 +1,27 @@
+/* file_ops.h - the file store's functions, a file each (floor 3). */
+#ifndef FILE_OPS_H
+#define FILE_OPS_H
+
+#include "file_dir.h"
+
+int da_file_load(da_store *store, const char *id, da_store_sink *sink,
+                 da_revision *now, da_err *err);
+
+/* If the new state is in place but its directory could not be flushed, the
+** answer is DA_EIO and *now is the new revision nevertheless: who saves
+** again goes on from there. With any other error *now is "" and the old
+** state is as it was. */
+int da_file_save(da_store *store, const char *id,
+                 const da_store_session *session, da_revision *now,
+                 da_err *err);
+int da_file_list(da_store *store, da_store_ids *ids, da_err *err);
+int da_file_remove(da_store *store, const char *id, da_err *err);
+int da_file_quarantine(da_store *store, const char *id, char *kept,
+                       size_t size, da_err *err);
+
+/* Removes the temporary files whose writers are gone; called between `own`
+** claim and its first file. Failures are no one's concern: what stays is
+** met again by the next sweep. */
+void da_file_sweep(da_file_store *f, const struct da_file_claim *own);
+
+#endif
