@@ -188,7 +188,7 @@ static int first_choice(da_text answer, da_text *choice) {
 
 static int read_choice(const chat_reply *r, da_text choice, da_answer *a,
                        da_err *err) {
-  da_text value, message;
+  da_text value = {NULL, 0}, message;
   da_json_type type = da_json_get(choice, "error", &value);
   if (type != DA_JSON_BAD && chat_is_error(type, value))
     return chat_service_error(r, value, err);
@@ -201,7 +201,7 @@ static int read_choice(const chat_reply *r, da_text choice, da_answer *a,
 
 static int read_json(const chat_reply *r, da_text body, da_answer *a,
                      da_err *err) {
-  da_text value, choice;
+  da_text value = {NULL, 0}, choice;
   da_json_type type;
   da_err bad;
   if (da_json_check(body, &bad) != DA_OK)

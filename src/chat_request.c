@@ -44,24 +44,23 @@ static int stays_behind(da_text key, da_json_type type) {
   return 0;
 }
 
-/* Never more than the message's whole text. */
+/* Never more than the message's whole text. The walk passes our own members
+** first, which stand before the tail. */
 static void put_filtered(da_buf *body, da_text json, da_text tail) {
   da_json j;
-  da_text key, value, rest = {tail.data, tail.len};
-  const char *separator = "{";
-  /* The walk begins inside the object, behind our own members. */
+  da_text key, value;
+  size_t from = body->len;
   da_json_init(&j, json);
   da_json_object(&j);
   while (da_json_member(&j, &key) == 1) {
     da_json_type type = da_json_value(&j, &value);
-    if (key.data < rest.data || stays_behind(key, type))
+    if (key.data < tail.data || stays_behind(key, type))
       continue;
-    da_buf_put(body, separator, 1);
+    da_buf_put(body, body->len == from ? "{" : ",", 1);
     da_buf_put(body, key.data - 1,
                (size_t)(value.data + value.len - key.data) + 1);
-    separator = ",";
   }
-  da_buf_put(body, "{}" + (*separator == ','), *separator == ',' ? 1 : 2);
+  da_buf_puts(body, body->len == from ? "{}" : "}");
 }
 
 static void put_message(da_buf *body, const da_message *m) {

@@ -65,12 +65,7 @@ int da_session_flush(da_session *s, double seconds, da_err *err);
 ** process. DA_OK, or DA_ENOTFOUND if there was none. */
 int da_session_remove(da_session *s, da_err *err);
 
-typedef enum da_save_state {
-  DA_SAVE_NONE, /* nothing was ever queued */
-  DA_SAVE_SAVED,
-  DA_SAVE_PENDING,
-  DA_SAVE_FAILED /* *err tells why; it is kept, and tried again */
-} da_save_state;
+/* *err tells why, of DA_SAVE_FAILED. */
 da_save_state da_session_state(da_session *s, da_err *err);
 
 /* What happened in the background since the last call, oldest first. */

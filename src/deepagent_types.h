@@ -91,6 +91,22 @@ typedef struct da_timeouts {
 ** negative code, with *err filled, with which the turn ends. */
 typedef int (*da_delta_fn)(void *ctx, da_text delta, da_err *err);
 
+/* For da_store_file. */
+typedef struct da_file_options {
+  const char *path; /* directory; NULL: $DEEPAGENT_HOME/sessions, else
+                    ** ~/.deepagent/sessions */
+  int durable;      /* 1: saved means that the disk has it (fsync) */
+  size_t max_bytes; /* largest file that is read; 0: 1 GiB */
+} da_file_options;
+
+/* How it stands with saving a session. */
+typedef enum da_save_state {
+  DA_SAVE_NONE, /* nothing was to be saved yet */
+  DA_SAVE_SAVED,
+  DA_SAVE_PENDING,
+  DA_SAVE_FAILED /* it is kept, and tried again */
+} da_save_state;
+
 typedef enum da_level { DA_DEBUG, DA_INFO, DA_WARN, DA_ERROR } da_level;
 
 #ifdef __cplusplus

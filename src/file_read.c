@@ -85,9 +85,9 @@ static int read_once(char **bytes, const da_file_store *f, const char *name,
 int da_file_load(da_store *store, const char *id, da_store_sink *sink,
                  da_revision *now, da_err *err) {
   const da_file_store *f = (const da_file_store *)store;
-  char name[DA_FILE_NAME_SIZE], *bytes;
+  char name[DA_FILE_NAME_SIZE], *bytes = NULL;
   struct stat st;
-  int fd, tries = 0;
+  int fd = -1, tries = 0;
   int code = da_file_name(name, id, err);
   now->text[0] = '\0';
   if (code == DA_OK)

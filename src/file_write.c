@@ -9,14 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "file_claim.h"
 #include "file_name.h"
 #include "file_ops.h"
 
-/* Bytes gathered for one write, on the stack. */
-#define GATHER 65536
+/* Pieces written at a time: as many as the kernel takes, as it was measured
+** to be slower with fewer, and with small buffers of gathered pieces. */
+#define BATCH 1024
 
 /* The directory went away between claim and rename: once more, anew. */
 #define VANISHED 1
@@ -65,44 +67,45 @@ static int check_target(const da_file_store *f, int dir, const char *name,
                                      : "was created");
 }
 
-/* Writes all of it. 0, or -1 with errno. */
-static int write_all(int fd, const char *bytes, size_t len) {
+/* Writes `count` pieces, all of them. 0, or -1 with errno. */
+static int write_batch(int fd, struct iovec *iov, int count) {
   int tries = 0;
-  while (len > 0) {
-    ssize_t n = write(fd, bytes, len);
-    if (n > 0) {
-      bytes += n;
-      len -= (size_t)n;
-      continue;
-    }
-    if (n == 0)
-      errno = EINTR; /* it took nothing, and says no reason */
-    if (!da_file_again(&tries))
+  while (count > 0) {
+    ssize_t n = writev(fd, iov, count);
+    if (n < 0) {
+      if (da_file_again(&tries))
+        continue;
       return -1;
+    }
+    for (; count > 0 && (size_t)n >= iov->iov_len; iov++, count--)
+      n -= (ssize_t)iov->iov_len;
+    if (count > 0 && n == 0 && ++tries >= DA_FILE_TRIES) {
+      errno = EIO; /* it takes nothing, and says no reason */
+      return -1;
+    }
+    if (count > 0) {
+      iov->iov_base = (char *)iov->iov_base + n;
+      iov->iov_len -= (size_t)n;
+    }
   }
   return 0;
 }
 
-/* Small pieces are put together first: the kernel takes one large buffer
-** faster than many small ones, as writev was measured to be slower. */
 static int write_pieces(int fd, const da_text *pieces, size_t count) {
-  char gathered[GATHER];
-  size_t used = 0;
-  for (; count > 0; pieces++, count--) {
-    if (used + pieces->len > sizeof gathered) {
-      if (write_all(fd, gathered, used) < 0)
-        return -1;
-      used = 0;
+  struct iovec iov[BATCH];
+  while (count > 0) {
+    int n = 0;
+    for (; n < BATCH && count > 0; pieces++, count--) {
+      if (pieces->len == 0)
+        continue;
+      /* writev does not write to it. */
+      iov[n].iov_base = (void *)(uintptr_t)pieces->data;
+      iov[n++].iov_len = pieces->len;
     }
-    if (pieces->len > sizeof gathered) {
-      if (write_all(fd, pieces->data, pieces->len) < 0)
-        return -1;
-    } else if (pieces->len > 0) {
-      memcpy(gathered + used, pieces->data, pieces->len);
-      used += pieces->len;
-    }
+    if (write_batch(fd, iov, n) < 0)
+      return -1;
   }
-  return write_all(fd, gathered, used);
+  return 0;
 }
 
 static int open_temp(int *fd, char *temp, const da_file_store *f, int dir,

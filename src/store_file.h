@@ -5,13 +5,6 @@
 
 #include "deepagent_store.h"
 
-typedef struct da_file_options {
-  const char *path;   /* directory; NULL: $DEEPAGENT_HOME/sessions, else
-                      ** ~/.deepagent/sessions */
-  int durable;        /* 1: a save returns when the disk has it */
-  size_t max_bytes;   /* largest file that is read; 0: 1 GiB */
-} da_file_options;
-
 /* Touches nothing on disk: the directory is made at the first save.
 ** DA_EINVAL (no home directory), DA_ENOMEM. */
 int da_store_file(da_store **out, const da_file_options *options,

@@ -124,7 +124,7 @@ static void tell_revision(da_revision *r, const version *v) {
 
 /* --- sessions ----------------------------------------------------------- */
 
-/* The link that leads to the session `id`, or the one at the end of its chain. */
+/* The link that leads to the session `id`, or the last one of its chain. */
 static chain *find(store *s, const char *id) {
   uint32_t h = 2166136261u; /* FNV-1a */
   const unsigned char *c = (const unsigned char *)id;

@@ -1,0 +1,87 @@
+rockspec_format = "3.0"
+package = "deepagent"
+version = "0.1.0-1"
+source = {
+  -- Built where it lies, with `luarocks make`.
+  url = "git+file://.",
+}
+description = {
+  summary = "LLM agents that remember",
+  detailed = "Agents over chat-completion services: ask, stream, memory and "
+    .. "sessions that outlive the program. Lua on a C core.",
+  license = "MIT",
+}
+dependencies = {
+  "lua >= 5.4, < 5.5",
+}
+-- Without `header`: LuaRocks looks for headers in /usr/include only, while
+-- the compiler finds Debian's multiarch ones by itself.
+external_dependencies = {
+  CURL = { library = "curl" },
+}
+-- The lists of files are written by `make rockspec` and checked by
+-- `make lint`.
+build = {
+  type = "builtin",
+  modules = {
+    ["deepagent.core"] = {
+      sources = {
+        "src/chat_answer.c",
+        "src/chat_error.c",
+        "src/chat_request.c",
+        "src/da_buf.c",
+        "src/da_channel.c",
+        "src/da_clock.c",
+        "src/da_document.c",
+        "src/da_document_parse.c",
+        "src/da_err.c",
+        "src/da_go_peer.c",
+        "src/da_hash.c",
+        "src/da_history.c",
+        "src/da_history_merge.c",
+        "src/da_http.c",
+        "src/da_http_head.c",
+        "src/da_json.c",
+        "src/da_json_text.c",
+        "src/da_message.c",
+        "src/da_pool.c",
+        "src/da_provider.c",
+        "src/da_saver.c",
+        "src/da_saver_io.c",
+        "src/da_session_id.c",
+        "src/da_sse.c",
+        "src/da_store.c",
+        "src/da_utf8.c",
+        "src/file_aside.c",
+        "src/file_claim.c",
+        "src/file_dir.c",
+        "src/file_list.c",
+        "src/file_mkdirs.c",
+        "src/file_name.c",
+        "src/file_read.c",
+        "src/file_write.c",
+        "src/store_file.c",
+        "src/store_memory.c",
+      },
+      incdirs = { "src" },
+      defines = { "_GNU_SOURCE" },
+      libraries = { "pthread" },
+    },
+    ["deepagent.curl"] = {
+      sources = {
+        "src/da_buf.c",
+        "src/da_clock.c",
+        "src/da_err.c",
+        "src/da_http_curl.c",
+        "src/da_http_curl_error.c",
+        "src/da_http_head.c",
+        "src/da_utf8.c",
+        "src/lua_curl.c",
+      },
+      incdirs = { "src" },
+      defines = { "_GNU_SOURCE" },
+      libraries = { "curl", "pthread" },
+      libdirs = { "$(CURL_LIBDIR)" },
+    },
+  },
+}

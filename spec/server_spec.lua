@@ -1,0 +1,154 @@
+-- The test server itself: what specs lean on must hold first.
+
+local http = require "support.http"
+local json = require "dkjson"
+local socket = require "socket"
+local test_server = require "support.server"
+
+local CHAT = "/v1/chat/completions"
+
+-- Sends bytes, returns all that comes until the end or 0.3 s of silence.
+local function exchange(port, bytes)
+  local connection = assert(socket.connect("127.0.0.1", port))
+  connection:settimeout(0.3)
+  connection:send(bytes)
+  local all, why, rest = connection:receive("*a")
+  connection:close()
+  return all or rest, why
+end
+
+local function post(text)
+  return ("POST %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s"):format(CHAT,
+    #text, text)
+end
+
+describe("the test server", function()
+  local server
+
+  setup(function() server = test_server.start() end)
+  teardown(function() server:stop() end)
+  before_each(function() server:reset() end)
+
+  it("echoes the last user message", function()
+    local body = json.encode { model = "m", messages = {
+      { role = "user", content = "one two" },
+      { role = "assistant", content = "three" },
+      { role = "user", content = "four" },
+    } }
+    local text, status = http.request(server.port, "POST", CHAT, body)
+    assert.equal(200, status)
+    local answer = json.decode(text)
+    assert.equal("echo: four", answer.choices[1].message.content)
+    assert.same({ prompt_tokens = 4, completion_tokens = 2,
+      total_tokens = 6 }, answer.usage)
+  end)
+
+  it("echoes as a stream", function()
+    local body = json.encode { stream = true,
+      stream_options = { include_usage = true },
+      messages = { { role = "user", content = "a b" } } }
+    local text = http.request(server.port, "POST", CHAT, body)
+    local parts = {}
+    for data in text:gmatch("data: (%b{})\n\n") do
+      local choice = json.decode(data).choices[1]
+      parts[#parts + 1] = choice and choice.delta.content
+    end
+    assert.equal("echo: a b", table.concat(parts))
+    assert.truthy(text:find('"total_tokens": 5', 1, true))
+    assert.truthy(text:find("data: [DONE]\n\n", 1, true))
+  end)
+
+  it("follows a script, then fails, repeats or echoes", function()
+    server:script { { status = 429, headers = { ["Retry-After"] = "1" },
+      body = "slow down" } }
+    local text, status = http.request(server.port, "POST", CHAT, "{}")
+    assert.equal("slow down", text)
+    assert.equal(429, status)
+    assert.equal(500, select(2, http.request(server.port, "POST", CHAT)))
+    server:script({ { body = "x" } }, "repeat")
+    http.request(server.port, "POST", CHAT)
+    assert.equal("x", (http.request(server.port, "POST", CHAT)))
+    server:script({}, "echo")
+    assert.equal(400, select(2, http.request(server.port, "POST", CHAT)))
+  end)
+
+  it("records requests to the byte", function()
+    http.request(server.port, "POST", "/a?b", "\0\255x")
+    local request = server:requests()[1]
+    assert.equal("POST", request.method)
+    assert.equal("/a?b", request.path)
+    assert.equal("\0\255x", request.body)
+    assert.equal("3", request.headers["content-length"])
+    assert.equal("Content-Length", request.header_list[3][1])
+  end)
+
+  it("keeps connections open and counts them", function()
+    exchange(server.port, post("{}") .. post("{}"))
+    exchange(server.port, post("{}"))
+    local stats = server:stats()
+    assert.equal(2, stats.connections)
+    assert.equal(3, stats.requests)
+  end)
+
+  it("cuts a body into chunks", function()
+    server:script { { chunks = { "ab", "c" }, close = true },
+      { body = "abc", chunk_size = 2, framing = "chunked", close = true } }
+    for _ = 1, 2 do
+      local text = exchange(server.port, post(""))
+      assert.truthy(text:find("\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", 1,
+        true))
+    end
+  end)
+
+  it("ends early, lies about the length, sends raw bytes", function()
+    server:script { { body = "abcdef", cut = 3 },
+      { body = "abc", content_length = 10, close = true },
+      { raw = test_server.base64("\0\1\2"), chunk_size = 1, delay_ms = 1 } }
+    local text = exchange(server.port, post(""))
+    assert.truthy(text:find("Content%-Length: 6\r\n\r\nabc$"))
+    text = exchange(server.port, post(""))
+    assert.truthy(text:find("Content%-Length: 10.*\r\n\r\nabc$"))
+    assert.equal("\0\1\2", exchange(server.port, post("")))
+  end)
+
+  it("hangs, and resets", function()
+    server:script { { body = "abc", content_length = 5, hang = true },
+      { body = "abc", content_length = 5, reset = true } }
+    local text, why = exchange(server.port, post(""))
+    assert.truthy(text:find("abc$"))
+    assert.equal("timeout", why)
+    assert.not_equal("timeout", select(2, exchange(server.port, post(""))))
+  end)
+
+  it("speaks TLS and takes its certificate with it", function()
+    local tls = test_server.start { tls = true }
+    assert.truthy(tls.url:find("^https://127"))
+    local ca = assert(io.open(tls.ca_file))
+    assert.truthy(ca:read("a"):find("BEGIN CERTIFICATE", 1, true))
+    ca:close()
+    local pipe = io.popen(("printf 'POST %s HTTP/1.0\\r\\n"
+      .. "Connection: close\\r\\n\\r\\n' | openssl s_client -quiet -connect "
+      .. "127.0.0.1:%d -CAfile %s -verify_return_error 2>&1"):format(CHAT,
+      tls.port, tls.ca_file))
+    assert.truthy(pipe:read("a"):find("HTTP/1.1 400", 1, true))
+    pipe:close()
+    tls:stop()
+    socket.sleep(0.1)
+    assert.is_nil(io.open(tls.ca_file))
+  end)
+
+  it("is gone when who started it is gone", function()
+    local pipe = io.popen([[lua5.4 -e 'local s = require "support.server"
+      .start() print(s.port) os.exit(1, false)']])
+    local port = tonumber(pipe:read("l"))
+    pipe:close()
+    local connection
+    for _ = 1, 50 do
+      connection = socket.connect("127.0.0.1", port)
+      if not connection then break end
+      connection:close()
+      socket.sleep(0.05)
+    end
+    assert.is_nil(connection)
+  end)
+end)

@@ -1,0 +1,164 @@
+/* chat_options.c - what a chat provider was told, checked and copied. */
+#include "chat_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "da_http.h"
+
+#define MAX_RESPONSE ((size_t)64 << 20)
+#define SECRET_MIN 8 /* shorter values of headers are words, not secrets */
+
+void chat_options_dispose(chat_options *c) {
+  for (size_t i = 0; i < c->header_count; i++)
+    free(c->headers[i]);
+  free(c->headers);
+  free(c->secrets);
+  free(c->name);
+  free(c->key_help);
+  free(c->ca_file);
+  free(c->proxy);
+  free(c->url);
+}
+
+static char *join(const char *a, size_t a_len, const char *b, size_t b_len) {
+  char *s = malloc(a_len + b_len + 1);
+  if (!s)
+    return NULL;
+  memcpy(s, a, a_len);
+  memcpy(s + a_len, b, b_len);
+  s[a_len + b_len] = '\0';
+  return s;
+}
+
+static int copy_string(char **to, const char *s) {
+  *to = s ? strdup(s) : NULL;
+  return s && !*to ? DA_ENOMEM : DA_OK;
+}
+
+/* ---- headers ---- */
+
+/* The value of a "Name: value"; *name_len gets the name's length. */
+static da_text value_of(const char *line, size_t *name_len) {
+  da_text v = {NULL, 0};
+  const char *colon = strchr(line, ':');
+  if (!colon)
+    return v;
+  *name_len = (size_t)(colon - line);
+  v.data = colon + 1 + strspn(colon + 1, " \t");
+  v.len = strlen(v.data);
+  return v;
+}
+
+static int names(const char *line, const char *name) {
+  size_t len = strlen(name);
+  return strncasecmp(line, name, len) == 0 && line[len] == ':';
+}
+
+static int has(const da_chat_options *o, const char *name) {
+  for (size_t i = 0; o->headers && o->headers[i]; i++)
+    if (names(o->headers[i], name))
+      return 1;
+  return 0;
+}
+
+static int check_line(const char *line, da_err *err) {
+  da_text name = {line, 0}, value = value_of(line, &name.len);
+  if (!value.data)
+    return da_fail(err, DA_EINVAL, "a header has no colon");
+  return da_http_check_header(name, value, err);
+}
+
+/* Takes `line`; the `secret_len` bytes at its end are a secret. */
+static int add(chat_options *c, char *line, size_t secret_len) {
+  if (!line)
+    return DA_ENOMEM;
+  c->headers[c->header_count++] = line;
+  c->headers[c->header_count] = NULL;
+  if (secret_len) {
+    da_text *s = &c->secrets[c->secret_count++];
+    s->data = line + strlen(line) - secret_len;
+    s->len = secret_len;
+  }
+  return DA_OK;
+}
+
+/* The user's headers win over ours of the same name. */
+static int copy_headers(chat_options *c, const da_chat_options *o) {
+  static const char bearer[] = "Authorization: Bearer ";
+  static const char json[] = "Content-Type: application/json";
+  size_t n = 0;
+  int rc = DA_OK;
+  while (o->headers && o->headers[n])
+    n++;
+  c->headers = calloc(n + 3, sizeof *c->headers);
+  c->secrets = calloc(n + 1, sizeof *c->secrets);
+  if (!c->headers || !c->secrets)
+    return DA_ENOMEM;
+  if (!has(o, "Content-Type"))
+    rc = add(c, strdup(json), 0);
+  if (rc == DA_OK && o->api_key.len && !has(o, "Authorization"))
+    rc = add(c,
+             join(bearer, sizeof bearer - 1, o->api_key.data, o->api_key.len),
+             o->api_key.len);
+  for (size_t i = 0; rc == DA_OK && i < n; i++) {
+    size_t name_len;
+    da_text value = value_of(o->headers[i], &name_len);
+    rc =
+        add(c, strdup(o->headers[i]), value.len >= SECRET_MIN ? value.len : 0);
+  }
+  return rc;
+}
+
+/* ---- the rest ---- */
+
+static int check_key(da_text key, da_err *err) {
+  for (size_t i = 0; i < key.len; i++)
+    if (key.data[i] <= ' ' || key.data[i] > '~')
+      return da_fail(err, DA_EINVAL,
+                     "the API key has a blank, a control character or one "
+                     "that is not ASCII");
+  return DA_OK;
+}
+
+static int check(const da_chat_options *o, da_err *err) {
+  int rc =
+      da_http_check_url(o->base_url.data, o->base_url.len, o->allow_http, err);
+  if (rc == DA_OK)
+    rc = check_key(o->api_key, err);
+  for (size_t i = 0; rc == DA_OK && o->headers && o->headers[i]; i++)
+    rc = check_line(o->headers[i], err);
+  if (rc == DA_OK && !o->transport)
+    rc = da_fail(err, DA_EINVAL, "there is no transport");
+  return rc;
+}
+
+static int copy_url(chat_options *c, da_text base) {
+  static const char path[] = "/chat/completions";
+  while (base.len && base.data[base.len - 1] == '/')
+    base.len--;
+  c->url = join(base.data, base.len, path, sizeof path - 1);
+  return c->url ? DA_OK : DA_ENOMEM;
+}
+
+int chat_options_copy(chat_options *c, const da_chat_options *o, da_err *err) {
+  int rc;
+  memset(c, 0, sizeof *c);
+  rc = check(o, err);
+  if (rc != DA_OK)
+    return rc;
+  c->lacks_key = o->needs_key && !o->api_key.len && !has(o, "Authorization");
+  c->has_accept = has(o, "Accept");
+  c->insecure = o->insecure;
+  c->max_response = o->max_response ? o->max_response : MAX_RESPONSE;
+  c->transport = o->transport;
+  c->transport_ctx = o->transport_ctx;
+  if (copy_string(&c->name, o->name ? o->name : "chat") ||
+      copy_string(&c->key_help, o->key_help) ||
+      copy_string(&c->ca_file, o->ca_file) ||
+      copy_string(&c->proxy, o->proxy) || copy_url(c, o->base_url) ||
+      copy_headers(c, o))
+    return da_nomem(err);
+  return DA_OK;
+}

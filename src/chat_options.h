@@ -1,0 +1,28 @@
+/* chat_options.h - what a chat provider was told, checked and copied
+** (floor 4). */
+#ifndef CHAT_OPTIONS_H
+#define CHAT_OPTIONS_H
+
+#include "da_provider.h"
+
+typedef struct chat_options {
+  char *name, *key_help, *ca_file, *proxy;
+  char *url;      /* <base_url>/chat/completions */
+  char **headers; /* "Name: value", without Accept; NULL at the end */
+  size_t header_count;
+  da_text *secrets; /* parts of the headers that must not be shown */
+  size_t secret_count;
+  int lacks_key;  /* one is needed, and there is none */
+  int has_accept; /* the user's own */
+  int insecure;
+  size_t max_response;
+  da_transport_fn transport;
+  void *transport_ctx;
+} chat_options;
+
+/* Fills *c, which chat_options_dispose frees, also after a failure.
+** DA_EURL, DA_EINVAL, DA_ENOMEM. */
+int chat_options_copy(chat_options *c, const da_chat_options *o, da_err *err);
+void chat_options_dispose(chat_options *c);
+
+#endif

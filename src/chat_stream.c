@@ -1,0 +1,399 @@
+/* chat_stream.c - an answer that comes in chunks.
+**
+** Each chunk is walked once, which also checks it; only then does anything
+** of it count. Nothing is allocated for a chunk but room for its text.
+*/
+#include "chat_stream.h"
+
+#include <string.h>
+
+#include "da_utf8.h"
+
+#define STOP 1 /* what on_event returns once it has seen enough */
+
+void chat_stream_init(chat_stream *s, const chat_reply *reply,
+                      da_answer *answer, da_delta_fn delta, void *ctx,
+                      size_t cap) {
+  memset(s, 0, sizeof *s);
+  s->reply = reply;
+  s->answer = answer;
+  s->delta = delta;
+  s->ctx = ctx;
+  da_sse_init(&s->sse, cap);
+  da_buf_init(&s->refusal.text, DA_MESSAGE_MAX);
+  da_buf_init(&s->reasoning.text, DA_MESSAGE_MAX);
+  da_buf_init(&s->reasoning_content.text, DA_MESSAGE_MAX);
+  da_buf_init(&s->usage, cap);
+}
+
+void chat_stream_dispose(chat_stream *s) {
+  da_sse_dispose(&s->sse);
+  da_buf_dispose(&s->refusal.text);
+  da_buf_dispose(&s->reasoning.text);
+  da_buf_dispose(&s->reasoning_content.text);
+  da_buf_dispose(&s->usage);
+}
+
+/* ---- walking a chunk ---- */
+
+typedef struct value {
+  da_json_type type; /* DA_JSON_BAD if it is not there */
+  da_text raw;
+} value;
+
+static const value absent = {DA_JSON_BAD, {NULL, 0}};
+
+typedef struct choice {
+  value index, finish_reason, error;
+  value content, refusal, reasoning, reasoning_content; /* of its delta */
+  value tool_calls, function_call;
+} choice;
+
+static const choice no_choice = {
+    .index = {DA_JSON_BAD, {NULL, 0}},
+    .finish_reason = {DA_JSON_BAD, {NULL, 0}},
+    .error = {DA_JSON_BAD, {NULL, 0}},
+    .content = {DA_JSON_BAD, {NULL, 0}},
+    .refusal = {DA_JSON_BAD, {NULL, 0}},
+    .reasoning = {DA_JSON_BAD, {NULL, 0}},
+    .reasoning_content = {DA_JSON_BAD, {NULL, 0}},
+    .tool_calls = {DA_JSON_BAD, {NULL, 0}},
+    .function_call = {DA_JSON_BAD, {NULL, 0}},
+};
+
+typedef struct chunk {
+  value error, usage, model;
+  choice first; /* the one with index 0 */
+  int has_first;
+} chunk;
+
+/* Whether the raw key is `name`. The slow way is for keys with escapes,
+** which are longer. */
+static inline int is_key(da_text key, const char *name, size_t len) {
+  if (key.len == len)
+    return memcmp(key.data, name, len) == 0;
+  return key.len >= len + 5 && memchr(key.data, '\\', key.len) &&
+         da_json_equals(key, name);
+}
+#define IS(name) is_key(key, name, sizeof(name) - 1)
+
+static void take(da_json *j, value *v) {
+  v->type = da_json_value(j, &v->raw);
+}
+
+static void walk_delta(da_json *j, choice *c) {
+  da_text key;
+  if (!da_json_object(j)) {
+    da_json_value(j, NULL);
+    return;
+  }
+  while (da_json_member(j, &key) == 1) {
+    if (IS("content"))
+      take(j, &c->content);
+    else if (IS("refusal"))
+      take(j, &c->refusal);
+    else if (IS("reasoning"))
+      take(j, &c->reasoning);
+    else if (IS("reasoning_content"))
+      take(j, &c->reasoning_content);
+    else if (IS("tool_calls"))
+      take(j, &c->tool_calls);
+    else if (IS("function_call"))
+      take(j, &c->function_call);
+    else
+      da_json_value(j, NULL);
+  }
+}
+
+static void walk_choice(da_json *j, choice *c) {
+  da_text key;
+  while (da_json_member(j, &key) == 1) {
+    if (IS("delta"))
+      walk_delta(j, c);
+    else if (IS("index"))
+      take(j, &c->index);
+    else if (IS("finish_reason"))
+      take(j, &c->finish_reason);
+    else if (IS("error"))
+      take(j, &c->error);
+    else
+      da_json_value(j, NULL);
+  }
+}
+
+/* Of several answers to one question only the first is wanted. */
+static int is_first(const choice *c) {
+  int64_t n = 0;
+  return c->index.type != DA_JSON_NUMBER ||
+         (da_json_int64(c->index.raw, &n) && n == 0);
+}
+
+static void walk_choices(da_json *j, chunk *c) {
+  if (!da_json_array(j)) {
+    da_json_value(j, NULL);
+    return;
+  }
+  while (da_json_item(j) == 1) {
+    if (c->has_first || !da_json_object(j)) {
+      da_json_value(j, NULL);
+      continue;
+    }
+    c->first = no_choice;
+    walk_choice(j, &c->first);
+    c->has_first = is_first(&c->first);
+  }
+}
+
+static void walk_chunk(da_json *j, chunk *c) {
+  da_text key;
+  c->error = c->usage = c->model = absent;
+  c->has_first = 0;
+  while (da_json_member(j, &key) == 1) {
+    if (IS("choices"))
+      walk_choices(j, c);
+    else if (IS("usage"))
+      take(j, &c->usage);
+    else if (IS("model"))
+      take(j, &c->model);
+    else if (IS("error"))
+      take(j, &c->error);
+    else
+      da_json_value(j, NULL);
+  }
+}
+
+/* ---- what it means ---- */
+
+static int call_delta(chat_stream *s, size_t from) {
+  const da_buf *text = &s->answer->text;
+  da_text t = {text->data + from, text->len - from};
+  int rc;
+  if (text->failed)
+    return da_buf_check(text, "the answer", s->err);
+  if (!s->delta || !t.len)
+    return DA_OK;
+  rc = s->delta(s->ctx, t, s->err);
+  return rc < 0 ? rc : DA_OK;
+}
+
+static int add_text(chat_stream *s, const value *content) {
+  size_t from = s->answer->text.len;
+  if (chat_put_content(&s->answer->text, content->type, content->raw,
+                       &s->surrogate) == DA_EPROTOCOL)
+    return chat_fail(s->reply, DA_EPROTOCOL, "the answer's content is no text",
+                     s->err);
+  return call_delta(s, from);
+}
+
+static int add_piece(chat_stream *s, chat_piece *p, const value *v) {
+  if (v->type == DA_JSON_STRING)
+    da_json_unescape(&p->text, v->raw, &p->surrogate);
+  return da_buf_check(&p->text, "the answer", s->err);
+}
+
+static int add_choice(chat_stream *s, const choice *c) {
+  da_answer *a = s->answer;
+  int rc;
+  s->begun = 1;
+  if (c->error.type != DA_JSON_BAD &&
+      chat_is_error(c->error.type, c->error.raw))
+    return chat_service_error(s->reply, c->error.raw, s->err);
+  if (c->content.type > DA_JSON_NULL) {
+    rc = add_text(s, &c->content);
+    if (rc != DA_OK)
+      return rc;
+  }
+  if (c->finish_reason.type == DA_JSON_STRING)
+    chat_copy_name(a->finish_reason, sizeof a->finish_reason,
+                   c->finish_reason.type, c->finish_reason.raw);
+  if (c->tool_calls.type > DA_JSON_NULL)
+    s->called |= chat_is_call(c->tool_calls.type, c->tool_calls.raw);
+  if (c->function_call.type > DA_JSON_NULL)
+    s->called |= chat_is_call(c->function_call.type, c->function_call.raw);
+  rc = add_piece(s, &s->refusal, &c->refusal);
+  if (rc == DA_OK)
+    rc = add_piece(s, &s->reasoning, &c->reasoning);
+  return rc == DA_OK
+             ? add_piece(s, &s->reasoning_content, &c->reasoning_content)
+             : rc;
+}
+
+static int add_chunk(chat_stream *s, const chunk *c) {
+  da_answer *a = s->answer;
+  if (c->error.type != DA_JSON_BAD &&
+      chat_is_error(c->error.type, c->error.raw))
+    return chat_service_error(s->reply, c->error.raw, s->err);
+  if (!*a->model && c->model.type == DA_JSON_STRING)
+    chat_copy_name(a->model, sizeof a->model, c->model.type, c->model.raw);
+  if (c->usage.type == DA_JSON_OBJECT) {
+    da_buf_reset(&s->usage);
+    if (da_buf_put(&s->usage, c->usage.raw.data, c->usage.raw.len))
+      return da_buf_check(&s->usage, "the usage", s->err);
+  }
+  return c->has_first ? add_choice(s, &c->first) : DA_OK;
+}
+
+/* ---- events ---- */
+
+/* What is no chunk: an array may wrap an error, as Gemini does it, and null
+** says nothing. */
+static int other_value(chat_stream *s, da_text data) {
+  da_text error;
+  da_json_type type;
+  da_json j;
+  da_json_init(&j, data);
+  type = da_json_value(&j, NULL);
+  if (type != DA_JSON_BAD && da_json_end(&j)) {
+    if (chat_find_error(data, &error))
+      return chat_service_error(s->reply, error, s->err);
+    if (type == DA_JSON_ARRAY || type == DA_JSON_NULL)
+      return DA_OK;
+  }
+  if (s->ending) /* cut off within a line: what came so far decides */
+    return DA_OK;
+  return chat_fail(s->reply, DA_EPROTOCOL,
+                   "the stream has a chunk that is "
+                   "not JSON",
+                   s->err);
+}
+
+static int error_event(chat_stream *s, da_text data) {
+  da_text error;
+  da_buf quoted;
+  int rc;
+  if (da_json_check(data, NULL) == DA_OK)
+    return chat_service_error(
+        s->reply, chat_find_error(data, &error) ? error : data, s->err);
+  da_buf_init(&quoted, SIZE_MAX / 2);
+  da_json_put_string(&quoted, data.data, data.len);
+  rc = da_buf_check(&quoted, "the error", s->err);
+  if (rc == DA_OK)
+    rc = chat_service_error(s->reply, da_buf_text(&quoted), s->err);
+  da_buf_dispose(&quoted);
+  return rc;
+}
+
+static da_text trim(da_text t) {
+  while (t.len && (t.data[t.len - 1] == ' ' || t.data[t.len - 1] == '\n'))
+    t.len--;
+  while (t.len && (*t.data == ' ' || *t.data == '\n')) {
+    t.data++;
+    t.len--;
+  }
+  return t;
+}
+
+static int on_event(void *ctx, const da_sse_event *event) {
+  chat_stream *s = ctx;
+  da_text data = trim(event->data);
+  da_json j;
+  chunk c;
+  if (!data.len)
+    return DA_OK;
+  if (data.len == 6 && memcmp(data.data, "[DONE]", 6) == 0) {
+    s->done = 1;
+    return STOP;
+  }
+  if (event->type.len == 5 && memcmp(event->type.data, "error", 5) == 0)
+    return error_event(s, data);
+  da_json_init(&j, data);
+  if (!da_json_object(&j))
+    return other_value(s, data);
+  walk_chunk(&j, &c);
+  if (!da_json_end(&j))
+    return other_value(s, data);
+  return add_chunk(s, &c);
+}
+
+static int checked(chat_stream *s, int rc) {
+  if (rc == STOP)
+    return DA_OK;
+  if (rc == DA_ENOMEM)
+    return da_nomem(s->err);
+  if (rc == DA_ETOOLARGE && s->err->code != rc)
+    return chat_fail(s->reply, rc, "a line of the stream is too long", s->err);
+  return rc;
+}
+
+int chat_stream_feed(chat_stream *s, da_text bytes, da_err *err) {
+  if (s->done)
+    return DA_OK;
+  s->err = err;
+  da_err_clear(err);
+  return checked(s, da_sse_feed(&s->sse, bytes.data, bytes.len, on_event, s));
+}
+
+int chat_stream_complete(const chat_stream *s) {
+  return s->done || *s->answer->finish_reason;
+}
+
+/* ---- the end ---- */
+
+static void end_piece(chat_piece *p) {
+  if (p->surrogate)
+    da_utf8_put(&p->text, 0xFFFD);
+  p->surrogate = 0;
+}
+
+static void put_member(da_buf *out, const char *name, const chat_piece *p) {
+  if (!p->text.len)
+    return;
+  da_buf_printf(out, ",\"%s\":", name);
+  da_json_put_string(out, p->text.data, p->text.len);
+}
+
+/* A refusal is what the user gets to read if there is nothing else. In the
+** message it keeps its own place, as in answers that come whole. */
+static int end_text(chat_stream *s, int *refused) {
+  da_buf *text = &s->answer->text;
+  size_t from = text->len;
+  end_piece(&s->refusal);
+  end_piece(&s->reasoning);
+  end_piece(&s->reasoning_content);
+  if (s->surrogate)
+    da_utf8_put(text, 0xFFFD);
+  s->surrogate = 0;
+  *refused = !text->len && s->refusal.text.len;
+  if (*refused)
+    da_buf_put(text, s->refusal.text.data, s->refusal.text.len);
+  return call_delta(s, from);
+}
+
+static int build_message(chat_stream *s, int refused) {
+  da_answer *a = s->answer;
+  da_buf *m = &a->message;
+  da_buf_puts(m, "{\"role\":\"assistant\",\"content\":");
+  if (refused)
+    da_buf_puts(m, "null");
+  else
+    da_json_put_string(m, a->text.data ? a->text.data : "", a->text.len);
+  put_member(m, "refusal", &s->refusal);
+  put_member(m, "reasoning_content", &s->reasoning_content);
+  put_member(m, "reasoning", &s->reasoning);
+  da_buf_puts(m, "}");
+  return da_buf_check(m, "the answer", s->err);
+}
+
+int chat_stream_finish(chat_stream *s, da_err *err) {
+  int refused, rc = DA_OK;
+  s->err = err;
+  s->ending = 1;
+  da_err_clear(err);
+  if (!s->done)
+    rc = checked(s, da_sse_finish(&s->sse, on_event, s));
+  if (rc != DA_OK)
+    return rc;
+  if (!chat_stream_complete(s))
+    return chat_fail(s->reply, DA_ETRUNCATED,
+                     "the stream ended before the answer was complete", err);
+  if (!s->begun)
+    return chat_fail(s->reply, DA_EEMPTY, "the stream is empty", err);
+  rc = end_text(s, &refused);
+  if (rc == DA_OK)
+    rc = chat_check_calls(s->reply, s->answer, s->called, err);
+  if (rc != DA_OK)
+    return rc;
+  if (s->usage.len)
+    chat_read_usage(s->answer, da_buf_text(&s->usage));
+  return build_message(s, refused);
+}

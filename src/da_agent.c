@@ -1,0 +1,345 @@
+/* da_agent.c - making, setting and ending agents (floor 5). */
+#include "da_agent.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "da_http.h"
+#include "da_session_id.h"
+#include "da_utf8.h"
+
+/* ---- making ---- */
+
+static int agent_new(da_agent **out, da_runtime *rt, da_err *err) {
+  da_agent *a = calloc(1, sizeof *a);
+  if (!a)
+    return da_nomem(err);
+  a->runtime = rt;
+  da_settings_init(&a->settings);
+  da_buf_init(&a->meta, DA_MESSAGE_MAX);
+  da_err_clear(&a->load_err);
+  *out = a;
+  return DA_OK;
+}
+
+/* A model's name goes into JSON and messages, never into a header. */
+static int check_model(const char *model, da_err *err) {
+  if (!*model)
+    return da_fail(err, DA_EINVAL, "the model has no name");
+  for (const char *p = model; *p; p++)
+    if ((unsigned char)*p < 0x20 || *p == 0x7f)
+      return da_fail(err, DA_EINVAL,
+                     "the model's name has a control character");
+  if (da_utf8_check(model, strlen(model)) != strlen(model))
+    return da_fail(err, DA_EUTF8, "the model's name is not valid UTF-8");
+  return DA_OK;
+}
+
+/* A key goes into a header. */
+static int check_key(const char *key, da_err *err) {
+  const da_text name = {"Authorization", 13};
+  da_text value = {key ? key : "", key ? strlen(key) : 0};
+  return key ? da_http_check_header(name, value, err) : DA_OK;
+}
+
+int da_agent_new(da_agent **out, da_runtime *rt, const char *model,
+                 const char *base_url, const char *api_key, da_err *err) {
+  da_settings *s;
+  int code = check_model(model, err);
+  if (!code)
+    code = check_key(api_key, err);
+  if (!code)
+    code = agent_new(out, rt, err);
+  if (code)
+    return code;
+  s = &(*out)->settings;
+  s->service = "chat";
+  code = da_set_string(&s->model, model, err);
+  if (!code)
+    code = da_set_string(&s->base_url, base_url, err);
+  if (!code)
+    code = da_set_string(&s->api_key, api_key, err);
+  if (code)
+    da_agent_free(*out);
+  return code;
+}
+
+/* The value of an environment variable, NULL if it is empty or not there. */
+static const char *env(const char *name) {
+  const char *value = getenv(name);
+  return value && *value ? value : NULL;
+}
+
+static int env_header(da_agent *a, const char *name, const char *variable,
+                      da_err *err) {
+  const char *value = env(variable);
+  return value ? da_settings_header(&a->settings, name, value, err) : DA_OK;
+}
+
+int da_openai(da_agent **out, da_runtime *rt, const char *model,
+              const char *api_key, da_err *err) {
+  const char *base = env("OPENAI_BASE_URL");
+  int code =
+      da_agent_new(out, rt, model, base ? base : "https://api.openai.com/v1",
+                   api_key ? api_key : env("OPENAI_API_KEY"), err);
+  if (code)
+    return code;
+  (*out)->settings.service = "openai";
+  (*out)->settings.needs_key = 1;
+  code = env_header(*out, "OpenAI-Organization", "OPENAI_ORG_ID", err);
+  if (!code)
+    code = env_header(*out, "OpenAI-Project", "OPENAI_PROJECT_ID", err);
+  if (code)
+    da_agent_free(*out);
+  return code;
+}
+
+int da_ollama(da_agent **out, da_runtime *rt, const char *model, da_err *err) {
+  int code =
+      da_agent_new(out, rt, model, "http://127.0.0.1:11434/v1", NULL, err);
+  if (!code)
+    (*out)->settings.service = "ollama";
+  return code;
+}
+
+int da_agent_clone(da_agent **out, const da_agent *a, da_err *err) {
+  da_settings settings;
+  int code = da_settings_copy(&settings, &a->settings, err);
+  if (code)
+    return code;
+  code = agent_new(out, a->runtime, err);
+  if (code)
+    da_settings_dispose(&settings);
+  else
+    (*out)->settings = settings;
+  return code;
+}
+
+/* ---- settings ---- */
+
+int da_agent_set_system(da_agent *a, const char *text, size_t len,
+                        da_err *err) {
+  char *copy;
+  if (da_utf8_check(text, len) != len)
+    return da_fail(err, DA_EUTF8, "the system text is not valid UTF-8");
+  copy = malloc(len + 1);
+  if (!copy)
+    return da_nomem(err);
+  memcpy(copy, text, len);
+  copy[len] = '\0';
+  free(a->settings.system);
+  a->settings.system = copy;
+  a->settings.system_len = len;
+  return DA_OK;
+}
+
+int da_agent_add_header(da_agent *a, const char *name, const char *value,
+                        da_err *err) {
+  a->stale = 1;
+  return da_settings_header(&a->settings, name, value, err);
+}
+
+int da_agent_set_allow_http(da_agent *a, int on, da_err *err) {
+  (void)err;
+  a->stale = 1;
+  a->settings.allow_http = on;
+  return DA_OK;
+}
+
+int da_agent_set_insecure(da_agent *a, int on, da_err *err) {
+  (void)err;
+  a->stale = 1;
+  a->settings.insecure = on;
+  return DA_OK;
+}
+
+int da_agent_set_ca_file(da_agent *a, const char *path, da_err *err) {
+  a->stale = 1;
+  return da_set_string(&a->settings.ca_file, path, err);
+}
+
+int da_agent_set_proxy(da_agent *a, const char *proxy, da_err *err) {
+  a->stale = 1;
+  return da_set_string(&a->settings.proxy, proxy, err);
+}
+
+int da_agent_set_base_url(da_agent *a, const char *url, da_err *err) {
+  a->stale = 1;
+  return da_set_string(&a->settings.base_url, url, err);
+}
+
+int da_agent_set_member(da_agent *a, const char *name, const char *json,
+                        da_err *err) {
+  return da_members_set(&a->settings.members, name, json, err);
+}
+
+int da_agent_set_extra(da_agent *a, const char *name, const char *json,
+                       da_err *err) {
+  return da_members_set(&a->settings.extra, name, json, err);
+}
+
+void da_agent_set_memory(da_agent *a, int on) {
+  a->settings.memory = on != 0;
+}
+
+void da_agent_set_max_history(da_agent *a, size_t n) {
+  a->settings.max_history = n;
+}
+
+void da_agent_set_timeouts(da_agent *a, const da_timeouts *t) {
+  a->settings.timeouts = *t;
+}
+
+int da_agent_add_message(da_agent *a, const char *json, da_err *err) {
+  da_text text = {json, strlen(json)};
+  da_message *m;
+  int code = da_message_parse(&m, text, err);
+  if (!code && da_history_append(&a->settings.start, m))
+    code = da_nomem(err);
+  return code;
+}
+
+void da_agent_set_start(da_agent *a, da_history *h) {
+  da_history_dispose(&a->settings.start);
+  a->settings.start = *h;
+  memset(h, 0, sizeof *h);
+}
+
+static int check_unresolved(const da_agent *a, da_err *err) {
+  if (a->resolved && a->session)
+    return da_fail(err, DA_EBUSY,
+                   "the agent's session is in use; clone() gives an agent "
+                   "that can have another");
+  return DA_OK;
+}
+
+int da_agent_set_session_id(da_agent *a, const char *id, da_err *err) {
+  int code = da_session_id_check(id, strlen(id), err);
+  if (!code)
+    code = check_unresolved(a, err);
+  if (!code)
+    code = da_set_string(&a->settings.session_id, id, err);
+  return code;
+}
+
+int da_agent_set_backend(da_agent *a, da_backend *b, da_err *err) {
+  int code = check_unresolved(a, err);
+  if (code)
+    return code;
+  da_backend_ref(b);
+  da_backend_unref(a->settings.backend);
+  a->settings.backend = b;
+  return DA_OK;
+}
+
+int da_agent_set_store(da_agent *a, da_store *store, da_err *err) {
+  da_backend *b;
+  int code = da_backend_new(&b, store, err);
+  if (!code) {
+    code = da_agent_set_backend(a, b, err);
+    da_backend_unref(b);
+  }
+  return code;
+}
+
+int da_agent_set_provider(da_agent *a, da_provider *p, da_err *err) {
+  da_model *m = malloc(sizeof *m);
+  if (!m) {
+    p->ops->close(p);
+    return da_nomem(err);
+  }
+  m->refs = 1;
+  m->provider = p;
+  a->settings.own = m;
+  return DA_OK;
+}
+
+void da_agent_set_auto_save(da_agent *a, int on) {
+  a->settings.auto_save = on != 0;
+}
+
+void da_agent_set_save_timeout(da_agent *a, double seconds) {
+  a->settings.save_timeout = seconds;
+}
+
+void da_agent_set_logger(da_agent *a, da_log_fn fn, void *ctx) {
+  a->settings.log = fn;
+  a->settings.log_ctx = ctx;
+}
+
+/* ---- telling ---- */
+
+void da_agent_log(da_agent *a, da_level level, const da_err *about,
+                  const char *format, ...) {
+  da_err text; /* for its cleaning of messages */
+  va_list args;
+  char line[sizeof text.message];
+  if (!a->settings.log)
+    return;
+  va_start(args, format);
+  vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  da_err_set_message(&text, line, strlen(line));
+  a->settings.log(a->settings.log_ctx, level, text.message,
+                  about ? about->code : DA_OK, a->settings.session_id);
+}
+
+void da_agent_poll(da_agent *a) {
+  da_event *e;
+  da_err about;
+  if (!a->session)
+    return;
+  while ((e = da_session_event(a->session))) {
+    da_err_clear(&about);
+    about.code = e->code;
+    da_agent_log(a, e->level, &about, "%s", e->message);
+    free(e);
+  }
+}
+
+/* ---- ending ---- */
+
+void da_agent_forget_chat(da_agent *a) {
+  if (a->chat)
+    a->chat->ops->close(a->chat);
+  a->chat = NULL;
+}
+
+/* In a forked child the session is the parent's: forgotten, not closed. */
+static void leave_session(da_agent *a) {
+  da_err ignored;
+  unsigned generation;
+  if (!a->session)
+    return;
+  if (da_runtime_saver(a->runtime, &generation, &ignored) &&
+      generation == a->generation)
+    da_session_close(a->session);
+  a->session = NULL;
+}
+
+int da_agent_close(da_agent *a, da_err *err) {
+  int code = DA_OK;
+  if (a->talking)
+    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
+  if (a->closed)
+    return DA_OK;
+  if (a->session)
+    code = da_agent_flush(a, -1, err);
+  leave_session(a);
+  da_agent_forget_chat(a);
+  a->closed = 1;
+  return code;
+}
+
+void da_agent_free(da_agent *a) {
+  if (!a)
+    return;
+  leave_session(a);
+  da_agent_forget_chat(a);
+  da_settings_dispose(&a->settings);
+  da_history_dispose(&a->history);
+  da_buf_dispose(&a->meta);
+  free(a);
+}

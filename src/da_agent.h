@@ -1,0 +1,63 @@
+/* da_agent.h - an agent: settings, history, session (floor 5). The public
+** functions are in deepagent.h; these are for the binding. */
+#ifndef DA_AGENT_H
+#define DA_AGENT_H
+
+#include "da_runtime.h"
+#include "da_settings.h"
+
+struct da_agent {
+  da_runtime *runtime;
+  da_settings settings;
+  da_provider *chat; /* made from the settings at the first turn */
+  int stale;         /* the settings that it was made of have changed */
+  /* The conversation. */
+  da_history history;
+  da_usage last, total;
+  int has_last;
+  char finish_reason[32], model[128], request_id[128];
+  /* The session, once it was resolved: at the first use that needs it. */
+  int resolved;
+  unsigned generation; /* of the runtime when the session was opened */
+  da_session *session; /* NULL: no session id */
+  da_buf meta;         /* as loaded, a JSON object */
+  double created_at;
+  da_err load_err; /* why the last load failed; DA_OK if it did not */
+  int closed;
+  int talking; /* a turn is under way */
+};
+
+/* Messages as the caller has them, taken from `h`, which is left empty. */
+int da_agent_set_history(da_agent *a, da_history *h, da_err *err);
+
+/* Replaces what the agent starts from. */
+void da_agent_set_start(da_agent *a, da_history *h);
+
+int da_agent_set_backend(da_agent *a, da_backend *b, da_err *err);
+
+/* Takes `p`, also upon failure. */
+int da_agent_set_provider(da_agent *a, da_provider *p, da_err *err);
+
+/* Chooses the store and loads the session, once. DA_OK also if it could not
+** be read (a->load_err tells): the agent answers all the same. DA_ECLOSED,
+** DA_ENOMEM ... */
+int da_agent_resolve(da_agent *a, da_err *err);
+
+/* The store that the settings mean: a new reference. */
+int da_agent_backend(da_agent *a, da_backend **out, da_err *err);
+
+/* Whether turns are kept. */
+int da_agent_remembers(const da_agent *a);
+
+/* After a change of the conversation: queues it if it is to be saved. */
+void da_agent_changed(da_agent *a);
+
+/* Closes the chat provider; no turn may be under way. */
+void da_agent_forget_chat(da_agent *a);
+
+/* Hands what happened in the background to the logger. */
+void da_agent_poll(da_agent *a);
+void da_agent_log(da_agent *a, da_level level, const da_err *about,
+                  const char *format, ...) DA_PRINTF(4, 5);
+
+#endif

@@ -1,0 +1,331 @@
+/* da_agent_session.c - an agent and its stored session (floor 5). */
+#include <string.h>
+
+#include "da_agent.h"
+#include "da_clock.h"
+#include "da_session_id.h"
+
+int da_agent_remembers(const da_agent *a) {
+  if (a->settings.memory >= 0)
+    return a->settings.memory;
+  return a->settings.session_id != NULL;
+}
+
+const char *da_agent_session_id(const da_agent *a) {
+  return a->settings.session_id;
+}
+
+/* ---- metadata ---- */
+
+static int64_t tokens(da_text usage, const char *key) {
+  da_text raw;
+  int64_t n;
+  return da_json_get(usage, key, &raw) == DA_JSON_NUMBER &&
+                 da_json_int64(raw, &n) && n > 0
+             ? n
+             : 0;
+}
+
+static void read_meta(da_agent *a) {
+  da_text meta = da_buf_text(&a->meta), raw;
+  memset(&a->total, 0, sizeof a->total);
+  a->created_at = 0;
+  if (da_json_get(meta, "usage", &raw) == DA_JSON_OBJECT) {
+    a->total.prompt = tokens(raw, "prompt_tokens");
+    a->total.completion = tokens(raw, "completion_tokens");
+    a->total.total = tokens(raw, "total_tokens");
+  }
+  if (da_json_get(meta, "created_at", &raw) == DA_JSON_NUMBER)
+    a->created_at = da_json_double(raw);
+  if (!(a->created_at > 0 && a->created_at < 1e11))
+    a->created_at = 0;
+}
+
+static void put_time(da_buf *out, double seconds) {
+  uint64_t ms = (uint64_t)(seconds * 1000 + 0.5);
+  da_buf_printf(out, "%llu.%03u", (unsigned long long)(ms / 1000),
+                (unsigned)(ms % 1000));
+}
+
+/* Ours first, then what others have put there. */
+static int put_meta(da_agent *a, da_buf *out) {
+  da_json j;
+  da_text key, value;
+  double now = da_wall();
+  if (a->created_at == 0)
+    a->created_at = now;
+  da_buf_puts(out, "{\"created_at\":");
+  put_time(out, a->created_at);
+  da_buf_puts(out, ",\"updated_at\":");
+  put_time(out, now);
+  da_buf_printf(out,
+                ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":"
+                "%lld,\"total_tokens\":%lld}",
+                (long long)a->total.prompt, (long long)a->total.completion,
+                (long long)a->total.total);
+  da_json_init(&j, da_buf_text(&a->meta));
+  if (a->meta.len && da_json_object(&j)) {
+    while (da_json_member(&j, &key) == 1) {
+      da_json_value(&j, &value);
+      if (da_json_equals(key, "created_at") ||
+          da_json_equals(key, "updated_at") || da_json_equals(key, "usage"))
+        continue;
+      da_buf_puts(out, ",");
+      da_buf_put(out, key.data - 1,
+                 (size_t)(value.data + value.len - key.data) + 1);
+    }
+  }
+  return da_buf_puts(out, "}");
+}
+
+/* ---- resolving ---- */
+
+int da_agent_backend(da_agent *a, da_backend **out, da_err *err) {
+  if (!a->settings.backend)
+    return da_runtime_store(a->runtime, out, err);
+  *out = da_backend_ref(a->settings.backend);
+  return DA_OK;
+}
+
+/* A handle on session `id` in the agent's store. */
+static int open_session(da_agent *a, da_session **out, const char *id,
+                        const da_history *base, da_err *err) {
+  da_saver *saver;
+  da_backend *b;
+  int code;
+  saver = da_runtime_saver(a->runtime, &a->generation, err);
+  if (!saver)
+    return err->code;
+  code = da_agent_backend(a, &b, err);
+  if (code)
+    return code;
+  code =
+      da_session_open(out, saver, b, id, a->settings.save_timeout, base, err);
+  da_backend_unref(b);
+  return code;
+}
+
+/* Reads the session into the agent; the agent is unchanged unless DA_OK. */
+static int load(da_agent *a, da_err *err) {
+  da_history history = DA_HISTORY_EMPTY;
+  da_buf meta;
+  int code;
+  da_buf_init(&meta, DA_MESSAGE_MAX);
+  code = da_session_load(a->session, &history, &meta, err);
+  da_agent_poll(a);
+  da_err_clear(&a->load_err);
+  if (code == DA_OK) {
+    da_history_dispose(&a->history);
+    a->history = history;
+    da_buf_dispose(&a->meta);
+    a->meta = meta;
+    read_meta(a);
+    return DA_OK;
+  }
+  if (code != DA_ENOTFOUND) {
+    a->load_err = *err;
+    da_agent_log(a, DA_WARN, err, "%s", err->message);
+  }
+  da_history_dispose(&history);
+  da_buf_dispose(&meta);
+  return code;
+}
+
+/* The parent's saver has what was pending before the fork; here it counts
+** as somebody else's, and only what comes now is ours to save. */
+static int reopen_after_fork(da_agent *a, da_err *err) {
+  unsigned generation;
+  if (!a->session)
+    return DA_OK;
+  if (!da_runtime_saver(a->runtime, &generation, err))
+    return err->code;
+  if (generation == a->generation)
+    return DA_OK;
+  a->session = NULL;
+  return open_session(a, &a->session, a->settings.session_id, &a->history,
+                      err);
+}
+
+/* Everything but the loading; *fresh: it was not done before. */
+static int prepare(da_agent *a, int *fresh, da_err *err) {
+  int code = DA_OK;
+  *fresh = !a->resolved;
+  if (a->closed)
+    return da_fail(err, DA_ECLOSED, "the agent is closed");
+  if (a->resolved)
+    return reopen_after_fork(a, err);
+  if (a->settings.session_id)
+    code = open_session(a, &a->session, a->settings.session_id, NULL, err);
+  if (code)
+    return code;
+  da_history_copy(&a->history, &a->settings.start);
+  a->resolved = 1;
+  return DA_OK;
+}
+
+int da_agent_resolve(da_agent *a, da_err *err) {
+  int fresh, code = prepare(a, &fresh, err);
+  if (!code && a->session && fresh)
+    load(a, err); /* nothing stored, or unreadable: it goes on without */
+  if (!code)
+    da_agent_poll(a);
+  return code;
+}
+
+/* ---- saving ---- */
+
+static int queue(da_agent *a, int force, da_err *err) {
+  da_buf meta;
+  int code;
+  da_buf_init(&meta, DA_MESSAGE_MAX);
+  put_meta(a, &meta);
+  code = da_buf_check(&meta, "the metadata", err);
+  if (!code)
+    code = da_session_save(a->session, &a->history, da_buf_text(&meta), force,
+                           err);
+  da_buf_dispose(&meta);
+  return code;
+}
+
+void da_agent_changed(da_agent *a) {
+  da_err err;
+  if (a->session && a->settings.auto_save && queue(a, 0, &err))
+    da_agent_log(a, DA_WARN, &err, "the session was not saved: %s",
+                 err.message);
+  da_agent_poll(a);
+}
+
+static int need_session(da_agent *a, da_err *err) {
+  if (!a->settings.session_id)
+    return da_fail(err, DA_ENOID,
+                   "the agent has no session id: with_session_id(id)");
+  return DA_OK;
+}
+
+int da_agent_save(da_agent *a, da_err *err) {
+  int code = need_session(a, err);
+  if (!code)
+    code = da_agent_resolve(a, err);
+  if (!code)
+    code = queue(a, 1, err);
+  if (!code)
+    code = da_session_flush(a->session, a->settings.save_timeout, err);
+  da_agent_poll(a);
+  return code;
+}
+
+int da_agent_flush(da_agent *a, double seconds, da_err *err) {
+  int fresh, code;
+  if (!a->session || a->closed)
+    return DA_OK;
+  code = prepare(a, &fresh, err);
+  if (!code)
+    code = da_session_flush(
+        a->session, seconds < 0 ? a->settings.save_timeout : seconds, err);
+  da_agent_poll(a);
+  return code;
+}
+
+da_save_state da_agent_save_state(da_agent *a, da_err *err) {
+  int fresh;
+  da_err_clear(err);
+  if (!a->session || a->closed || prepare(a, &fresh, err))
+    return DA_SAVE_NONE;
+  da_agent_poll(a);
+  return da_session_state(a->session, err);
+}
+
+/* ---- the other verbs ---- */
+
+int da_agent_load(da_agent *a, da_err *err) {
+  int fresh, code = need_session(a, err);
+  if (!code)
+    code = prepare(a, &fresh, err);
+  return code ? code : load(a, err);
+}
+
+static int remove_other(da_agent *a, const char *id, da_err *err) {
+  da_session *other;
+  int code = da_session_id_check(id, strlen(id), err);
+  if (!code)
+    code = open_session(a, &other, id, NULL, err);
+  if (code)
+    return code;
+  code = da_session_remove(other, err);
+  da_session_close(other);
+  return code;
+}
+
+int da_agent_delete(da_agent *a, const char *id, da_err *err) {
+  int fresh, code = prepare(a, &fresh, err);
+  if (code)
+    return code;
+  if (id && (!a->session || strcmp(id, a->settings.session_id) != 0))
+    return remove_other(a, id, err);
+  code = need_session(a, err);
+  if (!code)
+    code = da_session_remove(a->session, err);
+  if (code == DA_OK || code == DA_ENOTFOUND) {
+    da_history_dispose(&a->history);
+    da_buf_reset(&a->meta);
+    read_meta(a);
+    da_err_clear(&a->load_err);
+  }
+  da_agent_poll(a);
+  return code;
+}
+
+int da_agent_list(da_agent *a, da_store_ids *ids, da_err *err) {
+  unsigned generation;
+  da_saver *saver;
+  da_backend *b;
+  int code;
+  if (a->closed)
+    return da_fail(err, DA_ECLOSED, "the agent is closed");
+  saver = da_runtime_saver(a->runtime, &generation, err);
+  code = saver ? da_agent_backend(a, &b, err) : err->code;
+  if (code)
+    return code;
+  code = da_saver_list(saver, b, a->settings.save_timeout, ids, err);
+  da_backend_unref(b);
+  return code;
+}
+
+/* ---- history ---- */
+
+int da_agent_set_history(da_agent *a, da_history *h, da_err *err) {
+  int code = a->talking ? da_fail(err, DA_EBUSY,
+                                  "the agent is in the middle of a turn")
+                        : da_agent_resolve(a, err);
+  if (code)
+    return code;
+  da_history_dispose(&a->history);
+  a->history = *h;
+  memset(h, 0, sizeof *h);
+  da_agent_changed(a);
+  return DA_OK;
+}
+
+int da_agent_clear(da_agent *a, da_err *err) {
+  da_history empty = DA_HISTORY_EMPTY;
+  int code = da_agent_set_history(a, &empty, err);
+  if (!code)
+    memset(&a->last, 0, sizeof a->last);
+  return code;
+}
+
+int da_agent_count(da_agent *a, size_t *messages, da_err *err) {
+  int code = da_agent_resolve(a, err);
+  if (code)
+    return code;
+  *messages = a->history.len;
+  if (a->load_err.code) {
+    *err = a->load_err;
+    return err->code;
+  }
+  return DA_OK;
+}
+
+da_text da_agent_message(const da_agent *a, size_t i) {
+  return da_message_json(da_history_at(&a->history, i));
+}

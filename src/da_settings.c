@@ -1,0 +1,208 @@
+/* da_settings.c - what an agent was told to be (floor 5). */
+#include "da_settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "da_http.h"
+
+/* ---- lists of strings ---- */
+
+/* Takes `s`; NULL is a failed allocation. */
+static int strings_set(da_strings *list, size_t i, char *s) {
+  char **items = list->items;
+  if (s && i == list->count) {
+    items = realloc(items, (i + 2) * sizeof *items);
+    if (items) {
+      list->items = items;
+      items[i] = items[i + 1] = NULL;
+      list->count++;
+    }
+  }
+  if (!s || !items) {
+    free(s);
+    return DA_ENOMEM;
+  }
+  free(items[i]);
+  items[i] = s;
+  return DA_OK;
+}
+
+static int strings_copy(da_strings *to, const da_strings *from) {
+  int code = DA_OK;
+  for (size_t i = 0; i < from->count && !code; i++)
+    code = strings_set(to, i, strdup(from->items[i]));
+  return code;
+}
+
+static void strings_dispose(da_strings *list) {
+  for (size_t i = 0; i < list->count; i++)
+    free(list->items[i]);
+  free(list->items);
+  list->items = NULL;
+  list->count = 0;
+}
+
+static int members_copy(da_members *to, const da_members *from) {
+  int code = strings_copy(&to->names, &from->names);
+  return code ? code : strings_copy(&to->values, &from->values);
+}
+
+static void members_dispose(da_members *m) {
+  strings_dispose(&m->names);
+  strings_dispose(&m->values);
+}
+
+/* ---- the whole ---- */
+
+void da_settings_init(da_settings *s) {
+  memset(s, 0, sizeof *s);
+  s->timeouts.connect = 10;
+  s->timeouts.idle = 120;
+  s->timeouts.total = 600;
+  s->memory = -1;
+  s->auto_save = 1;
+  s->save_timeout = 5;
+}
+
+void da_settings_dispose(da_settings *s) {
+  free(s->model);
+  free(s->base_url);
+  free(s->api_key);
+  free(s->ca_file);
+  free(s->proxy);
+  free(s->system);
+  free(s->session_id);
+  strings_dispose(&s->headers);
+  members_dispose(&s->members);
+  members_dispose(&s->extra);
+  da_history_dispose(&s->start);
+  da_backend_unref(s->backend);
+  if (s->own && --s->own->refs == 0) {
+    s->own->provider->ops->close(s->own->provider);
+    free(s->own);
+  }
+  memset(s, 0, sizeof *s);
+}
+
+int da_set_string(char **field, const char *value, da_err *err) {
+  char *copy = value ? strdup(value) : NULL;
+  if (value && !copy)
+    return da_nomem(err);
+  free(*field);
+  *field = copy;
+  return DA_OK;
+}
+
+int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
+  int code;
+  *to = *from;
+  to->model = to->base_url = to->api_key = to->ca_file = to->proxy = NULL;
+  to->system = to->session_id = NULL;
+  memset(&to->headers, 0, sizeof to->headers);
+  memset(&to->members, 0, sizeof to->members);
+  memset(&to->extra, 0, sizeof to->extra);
+  da_history_copy(&to->start, &from->start);
+  if (to->backend)
+    da_backend_ref(to->backend);
+  if (to->own)
+    to->own->refs++;
+  code = da_set_string(&to->model, from->model, err) ||
+         da_set_string(&to->base_url, from->base_url, err) ||
+         da_set_string(&to->api_key, from->api_key, err) ||
+         da_set_string(&to->ca_file, from->ca_file, err) ||
+         da_set_string(&to->proxy, from->proxy, err) ||
+         da_set_string(&to->session_id, from->session_id, err) ||
+         strings_copy(&to->headers, &from->headers) ||
+         members_copy(&to->members, &from->members) ||
+         members_copy(&to->extra, &from->extra);
+  if (!code && from->system) {
+    to->system = malloc(from->system_len + 1);
+    if (to->system)
+      memcpy(to->system, from->system, from->system_len + 1);
+    code = !to->system;
+  }
+  if (!code)
+    return DA_OK;
+  da_settings_dispose(to);
+  return da_nomem(err);
+}
+
+/* ---- headers ---- */
+
+int da_settings_header(da_settings *s, const char *name, const char *value,
+                       da_err *err) {
+  da_text n = {name, strlen(name)}, v = {value, strlen(value)};
+  size_t i;
+  da_buf line;
+  int code = da_http_check_header(n, v, err);
+  if (code)
+    return code;
+  for (i = 0; i < s->headers.count; i++)
+    if (strncasecmp(s->headers.items[i], name, n.len) == 0 &&
+        s->headers.items[i][n.len] == ':')
+      break;
+  da_buf_init(&line, n.len + v.len + 2);
+  da_buf_puts(&line, name);
+  da_buf_puts(&line, ": ");
+  da_buf_puts(&line, value);
+  code = strings_set(&s->headers, i, da_buf_take(&line, NULL));
+  da_buf_dispose(&line);
+  return code ? da_nomem(err) : DA_OK;
+}
+
+/* ---- members of the body ---- */
+
+/* The agent writes these itself. */
+static int is_ours(const char *name) {
+  return strcmp(name, "messages") == 0 || strcmp(name, "model") == 0 ||
+         strcmp(name, "stream") == 0;
+}
+
+static size_t find_member(const da_members *m, const char *name) {
+  size_t i = 0;
+  while (i < m->names.count && strcmp(m->names.items[i], name) != 0)
+    i++;
+  return i;
+}
+
+int da_members_set(da_members *m, const char *name, const char *json,
+                   da_err *err) {
+  da_text text = {json, strlen(json)};
+  size_t i = find_member(m, name);
+  int code;
+  if (is_ours(name))
+    return da_fail(err, DA_EINVAL, "'%s' is the agent's own to send", name);
+  code = da_json_check(text, err);
+  if (code)
+    return code;
+  /* The value first: a name without one must never be seen. */
+  if (strings_set(&m->values, i, strdup(json)))
+    return da_nomem(err);
+  if (i == m->names.count && strings_set(&m->names, i, strdup(name))) {
+    free(m->values.items[i]);
+    m->values.items[i] = NULL;
+    m->values.count--;
+    return da_nomem(err);
+  }
+  return DA_OK;
+}
+
+static void put_member(const da_members *m, size_t i, da_buf *out) {
+  if (out->len)
+    da_buf_puts(out, ",");
+  da_json_put_string(out, m->names.items[i], strlen(m->names.items[i]));
+  da_buf_puts(out, ":");
+  da_buf_puts(out, m->values.items[i]);
+}
+
+int da_settings_put_members(const da_settings *s, da_buf *out) {
+  for (size_t i = 0; i < s->members.names.count; i++)
+    if (find_member(&s->extra, s->members.names.items[i]) ==
+        s->extra.names.count)
+      put_member(&s->members, i, out);
+  for (size_t i = 0; i < s->extra.names.count; i++)
+    put_member(&s->extra, i, out);
+  return out->failed;
+}

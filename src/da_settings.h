@@ -1,0 +1,74 @@
+/* da_settings.h - what an agent was told to be (floor 5). Plain data that
+** can be copied whole, which is what clone() does. */
+#ifndef DA_SETTINGS_H
+#define DA_SETTINGS_H
+
+#include "da_provider.h"
+#include "da_store.h"
+#include "deepagent.h"
+
+/* A list of strings, NULL at the end. */
+typedef struct da_strings {
+  char **items;
+  size_t count;
+} da_strings;
+
+/* Members of the request body: names, and their values' JSON. */
+typedef struct da_members {
+  da_strings names, values;
+} da_members;
+
+/* A model of the user's own, shared by an agent and its clones. */
+typedef struct da_model {
+  unsigned refs;
+  da_provider *provider;
+} da_model;
+
+typedef struct da_settings {
+  /* The service. */
+  const char *service; /* "openai" ..., a literal */
+  char *model, *base_url, *api_key, *ca_file, *proxy;
+  int needs_key, allow_http, insecure;
+  da_strings headers;
+  da_model *own; /* instead of all the above but `model` */
+  /* The request. */
+  char *system;
+  size_t system_len;
+  da_members members; /* those we have a name for */
+  da_members extra;   /* those the user names: they win */
+  size_t max_history; /* 0: no limit */
+  da_timeouts timeouts;
+  /* The conversation. */
+  int memory; /* -1: as the session says */
+  da_history start;
+  /* The session. */
+  char *session_id;
+  da_backend *backend;
+  int auto_save;
+  double save_timeout;
+  /* Telling. */
+  da_log_fn log;
+  void *log_ctx;
+} da_settings;
+
+void da_settings_init(da_settings *s);
+int da_settings_copy(da_settings *to, const da_settings *from, da_err *err);
+void da_settings_dispose(da_settings *s);
+
+/* Replaces *field by a copy of `value` (NULL: by nothing). */
+int da_set_string(char **field, const char *value, da_err *err);
+
+/* Adds "Name: value" if it may be sent (DA_EINVAL); the same name again
+** replaces the former. */
+int da_settings_header(da_settings *s, const char *name, const char *value,
+                       da_err *err);
+
+/* Sets one of the members; "messages", "model" and "stream" are refused. */
+int da_members_set(da_members *m, const char *name, const char *json,
+                   da_err *err);
+
+/* Appends `"name":value,"name":value`; a value null means that the member is
+** not to be sent, not even by default. */
+int da_settings_put_members(const da_settings *s, da_buf *out);
+
+#endif

@@ -1,0 +1,240 @@
+/* da_turn.c - one turn as a machine that is stepped (floor 5). */
+#include "da_turn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct da_turn {
+  da_agent *agent;
+  da_provider *provider;
+  da_call *call; /* NULL: not begun or ended */
+  da_message *user;
+  da_answer answer;
+};
+
+/* ---- the provider ---- */
+
+static const char key_help[] =
+    "set OPENAI_API_KEY, or give the key: deepagent.openai(model, key)";
+
+static int chat_provider(da_agent *a, da_err *err) {
+  const da_settings *s = &a->settings;
+  da_chat_options o;
+  if (a->chat && !a->stale)
+    return DA_OK;
+  da_agent_forget_chat(a);
+  memset(&o, 0, sizeof o);
+  o.name = s->service;
+  o.base_url.data = s->base_url ? s->base_url : "";
+  o.base_url.len = strlen(o.base_url.data);
+  o.api_key.data = s->api_key ? s->api_key : "";
+  o.api_key.len = strlen(o.api_key.data);
+  o.needs_key = s->needs_key;
+  o.key_help = key_help;
+  o.headers = (const char *const *)s->headers.items;
+  o.allow_http = s->allow_http;
+  o.insecure = s->insecure;
+  o.ca_file = s->ca_file;
+  o.proxy = s->proxy;
+  o.transport = da_runtime_transport;
+  o.transport_ctx = a->runtime;
+  a->stale = 0;
+  return da_provider_chat(&a->chat, &o, err);
+}
+
+int da_agent_check(da_agent *a, da_err *err) {
+  return a->settings.own ? DA_OK : chat_provider(a, err);
+}
+
+static int find_provider(da_agent *a, da_provider **out, da_err *err) {
+  int code = DA_OK;
+  if (a->settings.own) {
+    *out = a->settings.own->provider;
+  } else {
+    code = chat_provider(a, err);
+    *out = a->chat;
+  }
+  return code;
+}
+
+/* ---- starting ---- */
+
+static int request(da_turn *t, da_delta_fn delta, void *ctx, da_err *err) {
+  da_agent *a = t->agent;
+  const da_settings *s = &a->settings;
+  const da_history nothing = DA_HISTORY_EMPTY;
+  da_request r;
+  da_buf members;
+  int code;
+  memset(&r, 0, sizeof r);
+  da_buf_init(&members, DA_MESSAGE_MAX);
+  da_settings_put_members(s, &members);
+  r.model.data = s->model;
+  r.model.len = strlen(s->model);
+  r.system.data = s->system;
+  r.system.len = s->system ? s->system_len : 0;
+  r.members = da_buf_text(&members);
+  r.turn = t->user;
+  r.stream = delta != NULL;
+  r.timeouts = s->timeouts;
+  /* Without memory, what the agent starts from goes with each ask. */
+  r.history = da_agent_remembers(a) ? &a->history
+              : s->start.len        ? &s->start
+                                    : &nothing;
+  r.first =
+      s->max_history ? da_history_window(r.history, s->max_history - 1) : 0;
+  code = da_buf_check(&members, "the request", err);
+  if (!code)
+    code = t->provider->ops->start(t->provider, &t->call, &r, &t->answer,
+                                   delta, ctx, err);
+  da_buf_dispose(&members);
+  return code;
+}
+
+int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
+                  void *ctx, da_err *err) {
+  da_turn *t;
+  int code;
+  if (a->talking)
+    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
+  code = da_agent_resolve(a, err);
+  if (code)
+    return code;
+  t = calloc(1, sizeof *t);
+  if (!t)
+    return da_nomem(err);
+  t->agent = a;
+  da_answer_init(&t->answer);
+  code = da_message_text(&t->user, "user", text, err);
+  if (!code)
+    code = find_provider(a, &t->provider, err);
+  a->talking = 1;
+  if (!code)
+    code = request(t, delta, ctx, err);
+  if (code)
+    da_turn_free(t);
+  else
+    *out = t;
+  return code;
+}
+
+/* ---- the end ---- */
+
+/* Both messages or none. */
+static int remember(da_turn *t, da_err *err) {
+  da_agent *a = t->agent;
+  da_history next;
+  da_message *answer;
+  int code =
+      da_message_new(&answer, da_buf_text(&t->answer.message), NULL, -1, err);
+  if (code)
+    return code;
+  if (!da_agent_remembers(a)) {
+    da_message_unref(answer);
+    return DA_OK;
+  }
+  da_history_copy(&next, &a->history);
+  code = da_history_append(&next, da_message_ref(t->user));
+  if (code)
+    da_message_unref(answer);
+  else
+    code = da_history_append(&next, answer);
+  if (code) {
+    da_history_dispose(&next);
+    return da_nomem(err);
+  }
+  da_history_dispose(&a->history);
+  a->history = next;
+  return DA_OK;
+}
+
+static int finish(da_turn *t, da_err *err) {
+  da_agent *a = t->agent;
+  int code = remember(t, err);
+  if (code)
+    return code;
+  a->last = t->answer.usage;
+  a->total.prompt += a->last.prompt;
+  a->total.completion += a->last.completion;
+  a->total.total += a->last.total;
+  a->has_last = 1;
+  memcpy(a->finish_reason, t->answer.finish_reason, sizeof a->finish_reason);
+  memcpy(a->model, t->answer.model, sizeof a->model);
+  memcpy(a->request_id, t->answer.request_id, sizeof a->request_id);
+  if (da_agent_remembers(a))
+    da_agent_changed(a);
+  return 1;
+}
+
+int da_turn_step(da_turn *t, double seconds, da_err *err) {
+  int code = t->provider->ops->step(t->provider, t->call, seconds, err);
+  return code == 1 ? finish(t, err) : code;
+}
+
+da_text da_turn_text(const da_turn *t) {
+  return da_buf_text(&t->answer.text);
+}
+
+void da_turn_free(da_turn *t) {
+  if (!t)
+    return;
+  if (t->call)
+    t->provider->ops->end(t->provider, t->call);
+  t->agent->talking = 0;
+  da_message_unref(t->user);
+  da_answer_dispose(&t->answer);
+  free(t);
+}
+
+/* ---- from C ---- */
+
+static int talk(da_agent *a, const char *question, da_delta_fn delta,
+                void *ctx, char **text, da_err *err) {
+  da_text q = {question, strlen(question)};
+  da_turn *t;
+  int code = da_turn_start(&t, a, q, delta, ctx, err);
+  if (code)
+    return code;
+  do
+    code = da_turn_step(t, 3600, err);
+  while (code == 0);
+  if (code == 1) {
+    code = DA_OK;
+    *text = da_buf_take(&t->answer.text, NULL);
+    if (!*text)
+      code = da_nomem(err);
+  }
+  da_turn_free(t);
+  return code;
+}
+
+int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err) {
+  return talk(a, question, NULL, NULL, text, err);
+}
+
+static int no_delta(void *ctx, da_text delta, da_err *err) {
+  (void)ctx;
+  (void)delta;
+  (void)err;
+  return DA_OK;
+}
+
+int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
+                    void *ctx, char **text, da_err *err) {
+  return talk(a, question, delta ? delta : no_delta, ctx, text, err);
+}
+
+int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err) {
+  int code = da_agent_resolve(a, err);
+  if (code)
+    return code;
+  if (last)
+    *last = a->last;
+  if (total)
+    *total = a->total;
+  return DA_OK;
+}
+
+const char *da_agent_finish_reason(const da_agent *a) {
+  return a->finish_reason;
+}

@@ -1,0 +1,28 @@
+/* da_turn.h - one turn as a machine that is stepped (floor 5): request,
+** deltas, answer, and only then a change of the conversation. */
+#ifndef DA_TURN_H
+#define DA_TURN_H
+
+#include "da_agent.h"
+
+typedef struct da_turn da_turn;
+
+/* Whether the settings make a provider: DA_EURL, DA_EINVAL ... No network. */
+int da_agent_check(da_agent *a, da_err *err);
+
+/* Begins a turn with the user's `text`. `delta` NULL: a plain answer is
+** asked for. DA_EBUSY if one is under way, DA_EUTF8, DA_EKEY ... */
+int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
+                  void *ctx, da_err *err);
+
+/* Works for at most about `seconds`. 1: done, the conversation has the turn;
+** 0: not yet; negative: failed, everything is as it was. */
+int da_turn_step(da_turn *t, double seconds, da_err *err);
+
+/* The answer's text, after a step returned 1; until da_turn_free. */
+da_text da_turn_text(const da_turn *t);
+
+/* Breaks the turn off if it was not done. NULL is fine. */
+void da_turn_free(da_turn *t);
+
+#endif

@@ -1,0 +1,195 @@
+/* deepagent.h - an LLM agent that remembers, from C. MIT licence.
+**
+**   da_runtime *rt;  da_agent *a;  da_err err;  char *text;
+**   if (da_runtime_new(&rt, &da_transport_curl, &err) ||
+**       da_openai(&a, rt, "gpt-4o-mini", NULL, &err) ||
+**       da_agent_set_session_id(a, "user-alice", &err) ||
+**       da_agent_ask(a, "Hello!", &text, &err))
+**     fprintf(stderr, "%s: %s\n", da_code_name(err.code), err.message);
+**
+** Functions that can fail return DA_OK or a negative DA_E... code and then
+** fill *err, which must not be NULL. Strings are UTF-8 and copied; times
+** are seconds. A runtime and its agents are used by one thread at a time;
+** different runtimes share nothing. Link with libdeepagent.a -lcurl
+** -lpthread -lm.
+*/
+#ifndef DEEPAGENT_H
+#define DEEPAGENT_H
+
+#include "deepagent_store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The stable name of a code, as in "timeout". */
+const char *da_code_name(int code);
+
+/* ---- runtime: connections, threads that save ---- */
+
+typedef struct da_runtime da_runtime;
+struct da_transport_ops;
+
+/* HTTP by libcurl. */
+extern const struct da_transport_ops da_transport_curl;
+
+/* `transport` NULL: agents of this runtime can only use providers of their
+** own. DA_ENOMEM. */
+int da_runtime_new(da_runtime **out, const struct da_transport_ops *transport,
+                   da_err *err);
+
+/* After its agents. Waits for what is pending to be saved, for at most the
+** save timeout. NULL is fine. */
+void da_runtime_free(da_runtime *rt);
+
+/* ---- stores ---- */
+
+/* Sessions as files, {id}.json each. Touches nothing on disk before the
+** first save. Give it to da_agent_set_store. */
+int da_store_file(da_store **out, const da_file_options *options, da_err *err);
+
+/* Sessions in memory. */
+int da_store_memory(da_store **out, da_err *err);
+
+/* ---- agents ---- */
+
+typedef struct da_agent da_agent;
+
+/* `api_key` NULL: from OPENAI_API_KEY. Base URL, organization and project
+** come from OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID. */
+int da_openai(da_agent **out, da_runtime *rt, const char *model,
+              const char *api_key, da_err *err);
+
+/* http://127.0.0.1:11434/v1, no key. */
+int da_ollama(da_agent **out, da_runtime *rt, const char *model, da_err *err);
+
+/* Any service that speaks the chat-completions protocol. */
+int da_agent_new(da_agent **out, da_runtime *rt, const char *model,
+                 const char *base_url, const char *api_key, da_err *err);
+
+/* An independent agent with the same settings and no history but the one
+** that they say it starts from. */
+int da_agent_clone(da_agent **out, const da_agent *a, da_err *err);
+
+/* Waits for its session to be saved, for at most the save timeout; the agent
+** can do nothing else afterwards. DA_OK also the second time. */
+int da_agent_close(da_agent *a, da_err *err);
+
+/* Frees it; what is pending is still saved in the background. NULL is
+** fine. */
+void da_agent_free(da_agent *a);
+
+/* ---- settings, in any order ---- */
+
+int da_agent_set_system(da_agent *a, const char *text, size_t len,
+                        da_err *err);
+
+/* A further "Name: value" of the requests' headers. */
+int da_agent_add_header(da_agent *a, const char *name, const char *value,
+                        da_err *err);
+
+/* http to hosts beyond loopback; no check of certificates; a PEM file of
+** authorities; a proxy's URL, or "env" for what the environment says. */
+int da_agent_set_allow_http(da_agent *a, int on, da_err *err);
+int da_agent_set_insecure(da_agent *a, int on, da_err *err);
+int da_agent_set_ca_file(da_agent *a, const char *path, da_err *err);
+int da_agent_set_proxy(da_agent *a, const char *proxy, da_err *err);
+
+/* https, or http to loopback. Checked at the first turn: DA_EURL. */
+int da_agent_set_base_url(da_agent *a, const char *url, da_err *err);
+
+/* A member of the request body: ("temperature", "0.7"), ("stop", "[\"x\"]").
+** "messages", "model" and "stream" are not for here: DA_EINVAL. `json` null
+** takes the member out, also one that is sent by default. An extra wins over
+** a member of the same name, whichever came first. */
+int da_agent_set_member(da_agent *a, const char *name, const char *json,
+                        da_err *err);
+int da_agent_set_extra(da_agent *a, const char *name, const char *json,
+                       da_err *err);
+
+/* 1: the conversation accumulates (0: each ask stands alone). A session id
+** implies it unless it was set to 0. */
+void da_agent_set_memory(da_agent *a, int on);
+
+/* At most `n` messages of the conversation are sent, the new one included,
+** whole turns only; 0: all. What is stored is never shortened. */
+void da_agent_set_max_history(da_agent *a, size_t n);
+
+/* Default: 10, 120, 600. */
+void da_agent_set_timeouts(da_agent *a, const da_timeouts *t);
+
+/* The history to start from where no stored session takes its place: wire
+** objects, one call each, in order. */
+int da_agent_add_message(da_agent *a, const char *json, da_err *err);
+
+/* DA_EBUSY once the session is in use (the first ask, load, save ...). */
+int da_agent_set_session_id(da_agent *a, const char *id, da_err *err);
+
+/* Takes `store`, also upon failure. Without one: files, durable. To share a
+** store between agents, make the others by da_agent_clone. */
+int da_agent_set_store(da_agent *a, da_store *store, da_err *err);
+
+void da_agent_set_auto_save(da_agent *a, int on);            /* default 1 */
+void da_agent_set_save_timeout(da_agent *a, double seconds); /* default 5 */
+
+/* `code`: of the error that it is about, or DA_OK. Called on the thread that
+** uses the agent. `session`: its id or NULL. */
+typedef void (*da_log_fn)(void *ctx, da_level level, const char *message,
+                          int code, const char *session);
+void da_agent_set_logger(da_agent *a, da_log_fn fn, void *ctx);
+
+/* ---- talking ---- */
+
+/* *text: from malloc, NUL-terminated, the caller's; its length in *len if
+** that is not NULL. A failed ask leaves history and session as they were. */
+int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err);
+int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
+                    void *ctx, char **text, da_err *err);
+
+/* Tokens: of the last turn, and of the whole conversation. NULL is fine. */
+int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err);
+
+/* The last answer's finish reason, "" if there was none. */
+const char *da_agent_finish_reason(const da_agent *a);
+
+/* ---- history ---- */
+
+/* Loads the session if that has not been done; DA_OK, or why it cannot be
+** read (the agent goes on without). */
+int da_agent_count(da_agent *a, size_t *messages, da_err *err);
+
+/* The stored line of message i (from 0): wire members with our "id" and
+** "created_at" in front. Borrowed: until the history changes. */
+da_text da_agent_message(const da_agent *a, size_t i);
+
+/* Empties the conversation; with auto-save also the stored one. */
+int da_agent_clear(da_agent *a, da_err *err);
+
+/* ---- sessions ---- */
+
+const char *da_agent_session_id(const da_agent *a); /* NULL: none */
+
+/* Stores the conversation now and waits for it. DA_ENOID. */
+int da_agent_save(da_agent *a, da_err *err);
+
+/* Replaces the conversation by the stored one. DA_ENOTFOUND: nothing is
+** stored, the conversation stays as it is. */
+int da_agent_load(da_agent *a, da_err *err);
+
+/* Deletes the stored session and empties the conversation. `id` NULL: its
+** own. DA_ENOTFOUND: there was none. */
+int da_agent_delete(da_agent *a, const char *id, da_err *err);
+
+/* Calls ids->id for each stored session, in no particular order. */
+int da_agent_list(da_agent *a, da_store_ids *ids, da_err *err);
+
+/* Waits for what is pending. `seconds` < 0: the save timeout. */
+int da_agent_flush(da_agent *a, double seconds, da_err *err);
+
+/* *err tells why, of DA_SAVE_FAILED. */
+da_save_state da_agent_save_state(da_agent *a, da_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
