@@ -90,10 +90,11 @@ void chat_copy_name(char *to, size_t size, da_json_type type, da_text raw) {
 
 int chat_is_call(da_json_type type, da_text value) {
   da_json j;
+  da_text name;
+  if (type == DA_JSON_OBJECT) /* some send one with an empty name */
+    return da_json_get(value, "name", &name) == DA_JSON_STRING && name.len > 2;
   da_json_init(&j, value);
-  return (type == DA_JSON_ARRAY && da_json_array(&j) &&
-          da_json_item(&j) == 1) ||
-         type == DA_JSON_OBJECT;
+  return type == DA_JSON_ARRAY && da_json_array(&j) && da_json_item(&j) == 1;
 }
 
 int chat_check_calls(const chat_reply *r, const da_answer *a, int called,

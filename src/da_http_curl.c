@@ -10,7 +10,6 @@
 
 #include <curl/curl.h>
 #include <limits.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,12 +142,16 @@ static void expire(exchange *x, const char *what, double seconds) {
   set_timeout(&finish(x)->http.err, what, seconds);
 }
 
+static double earlier(double a, double b) {
+  return a < b ? a : b;
+}
+
 static double give_up_at(const exchange *x) {
   double at = x->deadline;
   if (!x->connected)
-    at = fmin(at, x->started + x->connect);
+    at = earlier(at, x->started + x->connect);
   if (x->awaited)
-    at = fmin(at, x->last + x->idle);
+    at = earlier(at, x->last + x->idle);
   return at;
 }
 
@@ -199,12 +202,12 @@ static CURLMcode wait_for(transport *t, double by) {
   double seconds, at = by;
   for (exchange *x = t->first; x; x = x->next)
     if (!x->http.done)
-      at = fmin(at, give_up_at(x));
+      at = earlier(at, give_up_at(x));
   seconds = da_left(at);
   if (seconds <= 0)
     return CURLM_OK;
   return curl_multi_poll(t->multi, NULL, 0,
-                         (int)ceil(fmin(seconds, 3600) * 1000), NULL);
+                         (int)(earlier(seconds, 3600) * 1000) + 1, NULL);
 }
 
 static int round_trip(transport *t, double by, da_err *err) {
@@ -326,7 +329,7 @@ static CURLcode set_security(exchange *x, const da_http_request *r) {
 
 static CURLcode set_request(exchange *x, const da_http_request *r) {
   CURLcode rc = CURLE_OK;
-  double ms = x->connect < 86400 ? ceil(x->connect * 1000) : 86400e3;
+  double ms = earlier(x->connect, 86400) * 1000 + 1;
   SET(CURLOPT_URL, r->url);
   SET(CURLOPT_HTTPHEADER, x->headers);
   SET(CURLOPT_USERAGENT, "deepagent/" DA_VERSION);

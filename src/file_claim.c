@@ -90,7 +90,7 @@ static int wait_for(da_file_claim *c, da_file_store *f, double deadline,
     if (now() >= deadline) {
       da_fail(err, DA_EBUSY,
               "another writer has held this session in %.300s for %g s",
-              f->path, DA_FILE_PATIENCE);
+              f->path, f->patience);
       if (err)
         err->retryable = 1;
       break;
@@ -111,7 +111,7 @@ static int is_in_place(const da_file_claim *c) {
 
 int da_file_claim_take(da_file_claim *c, da_file_store *f, const char *name,
                        int create, da_err *err) {
-  double deadline = now() + DA_FILE_PATIENCE;
+  double deadline = now() + f->patience;
   c->slot = da_file_slot(name);
   for (int tries = 0; tries < DA_FILE_TRIES; tries++) {
     int code = da_file_dir_use(&c->dir, f, create, err);

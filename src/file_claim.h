@@ -9,7 +9,10 @@
 **
 ** The lock belongs to the open file (F_OFD_SETLK), hence it excludes other
 ** processes and other stores of this one; threads that share a store are
-** kept apart by a list in it.
+** kept apart by a list in it. The kernel drops it with the last descriptor of
+** that open file: where a process forks and is killed while it holds a claim,
+** that session stays busy until the child uses the store, closes it, execs or
+** ends.
 */
 #ifndef FILE_CLAIM_H
 #define FILE_CLAIM_H
@@ -26,14 +29,13 @@ typedef struct da_file_claim {
 ** FNV-1a of 64 bits, without the two upper ones. */
 uint64_t da_file_slot(const char *name);
 
-/* Waits for the claim on `name`, at most DA_FILE_PATIENCE seconds. `create`
-** as in da_file_dir_use. DA_EBUSY: somebody else had it all the time. */
-#define DA_FILE_PATIENCE 5.0
+/* Waits for the claim on `name`, at most f->patience seconds. `create` as
+** in da_file_dir_use. DA_EBUSY: somebody else had it all the time. */
 int da_file_claim_take(da_file_claim *c, da_file_store *f, const char *name,
                        int create, da_err *err);
 
 /* The end of it. `flush`: the directory's entries are flushed afterwards,
-** outside of the lock; DA_EIO then means that what was done may not last. */
+** outside of the lock; an error then means that what was done may not last. */
 int da_file_claim_end(da_file_claim *c, da_file_store *f, int flush,
                       da_err *err);
 

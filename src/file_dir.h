@@ -46,6 +46,7 @@ typedef struct da_file_store {
   char *path; /* absolute, no slash at its end but for "/" */
   size_t max_bytes;
   int durable;
+  double patience; /* seconds that a writer waits for another one */
   _Atomic(da_file_process *) process; /* NULL until the first write */
 } da_file_store;
 

@@ -8,9 +8,9 @@ int da_file_load(da_store *store, const char *id, da_store_sink *sink,
                  da_revision *now, da_err *err);
 
 /* If the new state is in place but its directory could not be flushed, the
-** answer is DA_EIO and *now is the new revision nevertheless: who saves
-** again goes on from there. With any other error *now is "" and the old
-** state is as it was. */
+** answer is an error and *now is the new revision nevertheless: who saves
+** again goes on from there, or would take his own state for another's.
+** After any other error *now is "" and the old state is as it was. */
 int da_file_save(da_store *store, const char *id,
                  const da_store_session *session, da_revision *now,
                  da_err *err);

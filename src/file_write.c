@@ -72,17 +72,15 @@ static int write_batch(int fd, struct iovec *iov, int count) {
   int tries = 0;
   while (count > 0) {
     ssize_t n = writev(fd, iov, count);
-    if (n < 0) {
-      if (da_file_again(&tries))
-        continue;
-      return -1;
+    if (n <= 0) {
+      if (n == 0)
+        errno = EINTR; /* it took nothing, and says no reason */
+      if (!da_file_again(&tries))
+        return -1;
+      continue;
     }
     for (; count > 0 && (size_t)n >= iov->iov_len; iov++, count--)
       n -= (ssize_t)iov->iov_len;
-    if (count > 0 && n == 0 && ++tries >= DA_FILE_TRIES) {
-      errno = EIO; /* it takes nothing, and says no reason */
-      return -1;
-    }
     if (count > 0) {
       iov->iov_base = (char *)iov->iov_base + n;
       iov->iov_len -= (size_t)n;
@@ -206,15 +204,15 @@ int da_file_save(da_store *store, const char *id,
                  const da_store_session *session, da_revision *now,
                  da_err *err) {
   da_file_store *f = (da_file_store *)store;
+  da_revision made = {""}; /* as `now` may be what is expected, too */
   char name[DA_FILE_NAME_SIZE];
   int code = da_file_name(name, id, err);
-  now->text[0] = '\0';
   if (code == DA_OK)
     code = check_size(f, name, session, err);
-  if (code != DA_OK)
-    return code;
-  code = save_once(f, name, session, now, err);
+  if (code == DA_OK)
+    code = save_once(f, name, session, &made, err);
   if (code == VANISHED)
-    code = save_once(f, name, session, now, err);
+    code = save_once(f, name, session, &made, err);
+  *now = made;
   return code == VANISHED ? DA_EIO : code;
 }

@@ -11,6 +11,7 @@
 #include "file_ops.h"
 
 #define DEFAULT_MAX_BYTES ((size_t)1 << 30)
+#define PATIENCE 5.0
 
 static void close_store(da_store *store) {
   da_file_store *f = (da_file_store *)store;
@@ -132,6 +133,7 @@ int da_store_file(da_store **out, const da_file_options *options,
     return code;
   }
   f->durable = options->durable;
+  f->patience = PATIENCE;
   f->max_bytes = options->max_bytes ? options->max_bytes : DEFAULT_MAX_BYTES;
   f->store.ops = f->durable ? &durable_ops : &quick_ops;
   atomic_init(&f->process, NULL);

@@ -223,11 +223,12 @@ static int save(da_store *base, const char *id,
                 const da_store_session *session, da_revision *now,
                 da_err *err) {
   store *s = (store *)base;
+  da_revision made = {""}; /* as `now` may be what is expected, too */
   int code;
-  now->text[0] = '\0';
   lock_to_write(s);
-  code = put(s, id, session, now, err);
+  code = put(s, id, session, &made, err);
   pthread_rwlock_unlock(&s->lock);
+  *now = made;
   return code;
 }
 

@@ -1,0 +1,155 @@
+--- deepagent: an LLM agent that remembers. See docs/api.md.
+
+local core = require "deepagent.core"
+
+local deepagent = {
+  version = core.version,
+  null = core.null,
+  array = core.array,
+  file_backend = core.file_backend,
+  memory_backend = core.memory_backend,
+}
+
+-- Options of the constructors that say how the service is reached, and the
+-- type of each. Every other option is the name of a setting: `system = "x"`
+-- is `:with_system("x")`.
+local reach = {
+  base_url = "string", allow_http = "boolean", insecure = "boolean",
+  ca_file = "string", proxy = "string",
+}
+local handled = {
+  model = true, api_key = true, provider = true, organization = true,
+  project = true, headers = true,
+}
+
+local function check(condition, level, ...)
+  if not condition then error(string.format(...), level + 1) end
+end
+
+local function check_option(where, name, value, kind)
+  check(type(value) == kind, 4, "%s: %s must be a %s, not a %s", where, name,
+    kind, type(value))
+end
+
+--- Applies options to a new agent, in no particular order.
+local function configure(agent, options, where)
+  for name, kind in pairs(reach) do
+    local value = options[name]
+    if value ~= nil then
+      check_option(where, name, value, kind)
+      agent["_" .. name](agent, value)
+    end
+  end
+  for header, option in pairs {
+    ["OpenAI-Organization"] = "organization", ["OpenAI-Project"] = "project",
+  } do
+    if options[option] ~= nil then
+      check_option(where, option, options[option], "string")
+      agent:with_header(header, options[option])
+    end
+  end
+  if options.headers ~= nil then
+    check_option(where, "headers", options.headers, "table")
+    for name, value in pairs(options.headers) do
+      agent:with_header(name, value)
+    end
+  end
+  for name, value in pairs(options) do
+    if not reach[name] and not handled[name] then
+      local setting = type(name) == "string" and agent["with_" .. name]
+      check(setting, 3, "%s: unknown option '%s'", where, tostring(name))
+      setting(agent, value)
+    end
+  end
+  return agent:_check()
+end
+
+local function check_provider(where, provider)
+  check_option(where, "provider", provider, "table")
+  check(type(provider.complete) == "function", 3,
+    "%s: the provider has no function 'complete'", where)
+end
+
+local function construct(where, service, model, options)
+  check_option(where, "model", model, "string")
+  if options.api_key ~= nil then
+    check_option(where, "api_key", options.api_key, "string")
+  end
+  if options.provider ~= nil then check_provider(where, options.provider) end
+  local agent = core.agent(service, model, options.api_key, options.provider)
+  return configure(agent, options, where)
+end
+
+local function options_of(where, value)
+  if value == nil then return {} end
+  check(type(value) == "table", 3, "%s: options must be a table, not a %s",
+    where, type(value))
+  return value
+end
+
+--- An agent that talks to OpenAI. The key comes from OPENAI_API_KEY unless
+--- it is given here or among the options.
+function deepagent.openai(model, key_or_options)
+  if type(key_or_options) == "string" then
+    key_or_options = { api_key = key_or_options }
+  end
+  local where = "deepagent.openai"
+  return construct(where, "openai", model, options_of(where, key_or_options))
+end
+
+--- An agent that talks to Ollama on this machine.
+function deepagent.ollama(model, options)
+  local where = "deepagent.ollama"
+  return construct(where, "ollama", model, options_of(where, options))
+end
+
+--- An agent for any service that speaks the chat-completions protocol
+--- (model and base_url), or for a provider written in Lua.
+function deepagent.new(options)
+  local where = "deepagent.new"
+  check(type(options) == "table", 2, "%s: options must be a table", where)
+  if options.provider ~= nil then
+    return construct(where, "provider", options.model or "lua", options)
+  end
+  check(options.base_url ~= nil, 2, "%s: base_url or provider is needed",
+    where)
+  return construct(where, "chat", options.model, options)
+end
+
+--- An agent that needs neither network nor key: see deepagent.offline.
+function deepagent.offline(options)
+  local offline = require "deepagent.offline"
+  local merged = { provider = offline.provider(), model = offline.model }
+  for name, value in pairs(options_of("deepagent.offline", options)) do
+    merged[name] = value
+  end
+  return deepagent.new(merged)
+end
+
+local builtin = {
+  file = core.file_backend,
+  memory = core.memory_backend,
+}
+
+--- A backend by name: "file", "memory", or that of an installed module
+--- deepagent.backend.<name>, which returns a function of the options.
+function deepagent.backend(name, options)
+  check(type(name) == "string", 2,
+    "deepagent.backend: name must be a string, not a %s", type(name))
+  check(name:match "^[%w_]+$", 2, "deepagent.backend: bad name '%s'", name)
+  if builtin[name] then return builtin[name](options) end
+  local module = "deepagent.backend." .. name
+  local found, open = pcall(require, module)
+  if not found then
+    check(not tostring(open):find("module '" .. module .. "' not found", 1,
+      true), 2, "deepagent.backend: there is no backend '%s'; "
+      .. "install it with: luarocks install deepagent-%s", name, name)
+    error(open, 2)
+  end
+  if type(open) == "userdata" then -- a native one: its da_store_open_fn
+    return core.native_backend(open, core.encode(options or {}))
+  end
+  return open(options)
+end
+
+return deepagent

@@ -1,0 +1,370 @@
+/* lua_backend.c - stores as Lua objects (floor 7). */
+#include "lua_backend.h"
+
+#include <string.h>
+
+#include "lua_json.h"
+#include "lua_store.h"
+#include "store_file.h"
+#include "store_memory.h"
+
+#define BACKEND_TYPE "deepagent.backend"
+
+typedef struct l_backend {
+  da_backend *backend; /* NULL: closed */
+  l_runtime *runtime;
+  int is_file;
+} l_backend;
+
+/* From a Lua table to the object around it, weak in both. */
+static const char wrapped_key = 0;
+
+/* ---- making ---- */
+
+/* Closed first: the metatable is set before there is anything to lose. One
+** user value: the Lua table, if it is one. */
+static l_backend *push_new(lua_State *L) {
+  l_runtime *r = l_runtime_get(L);
+  l_backend *b = lua_newuserdatauv(L, sizeof *b, 1);
+  b->backend = NULL;
+  b->runtime = r;
+  b->is_file = 0;
+  luaL_setmetatable(L, BACKEND_TYPE);
+  return b;
+}
+
+static int give(lua_State *L, l_backend *b, da_store *store) {
+  da_err err;
+  if (da_backend_new(&b->backend, store, &err)) {
+    l_error_push(L, &err);
+    return lua_error(L);
+  }
+  return 1;
+}
+
+static int raise(lua_State *L, const da_err *err) {
+  l_error_push(L, err);
+  return lua_error(L);
+}
+
+int l_memory_backend(lua_State *L) {
+  l_backend *b = push_new(L);
+  da_store *store;
+  da_err err;
+  return da_store_memory(&store, &err) ? raise(L, &err) : give(L, b, store);
+}
+
+/* The same directory gives the same object as long as it lives: agents of one
+** process share its sessions instead of racing for them. */
+static int find_file(lua_State *L, const char *path, int durable) {
+  lua_pushfstring(L, "file:%d:%s", durable, path);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, BACKEND_TYPE ".files");
+  lua_pushvalue(L, -2);
+  return lua_rawget(L, -2) == LUA_TUSERDATA;
+}
+
+int l_file_backend(lua_State *L) {
+  da_file_options o = {NULL, 1, 0};
+  l_backend *b;
+  da_store *store;
+  da_err err;
+  if (!lua_isnoneornil(L, 1)) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_getfield(L, 1, "path");
+    lua_getfield(L, 1, "durable");
+    lua_getfield(L, 1, "max_bytes");
+    if (!lua_isnil(L, -3) &&
+        (lua_type(L, -3) != LUA_TSTRING || lua_rawlen(L, -3) == 0 ||
+         strlen(lua_tostring(L, -3)) != lua_rawlen(L, -3)))
+      return luaL_argerror(L, 1, "path must be a string");
+    if (!lua_isnil(L, -2) && !lua_isboolean(L, -2))
+      return luaL_argerror(L, 1, "durable must be a boolean");
+    if (!lua_isnil(L, -1) &&
+        !(lua_isinteger(L, -1) && lua_tointeger(L, -1) > 0))
+      return luaL_argerror(L, 1, "max_bytes must be a positive integer");
+    o.path = lua_tostring(L, -3);
+    o.durable = lua_isnil(L, -2) || lua_toboolean(L, -2);
+    o.max_bytes = (size_t)lua_tointeger(L, -1);
+  }
+  b = push_new(L);
+  b->is_file = 1;
+  if (da_store_file(&store, &o, &err))
+    return raise(L, &err);
+  give(L, b, store);
+  if (o.max_bytes) /* a limit of its own: an object of its own */
+    return 1;
+  if (!find_file(L, da_store_file_path(store), o.durable)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -2); /* the path's key */
+    lua_pushvalue(L, -4); /* the new object */
+    lua_rawset(L, -3);
+    lua_pop(L, 2);
+  }
+  return 1;
+}
+
+int l_native_backend(lua_State *L) {
+  size_t len;
+  da_text options;
+  da_store_open_fn *open;
+  l_backend *b;
+  da_store *store;
+  da_err err;
+  void *address = lua_touserdata(L, 1);
+  luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
+  memcpy(&open, &address, sizeof open); /* POSIX: they are interchangeable */
+  options.data = luaL_checklstring(L, 2, &len);
+  options.len = len;
+  b = push_new(L);
+  return open(&store, options, &err) ? raise(L, &err) : give(L, b, store);
+}
+
+static da_backend *wrap_table(lua_State *L, int index, int arg) {
+  const char *lacks = l_store_lacks(L, index);
+  l_backend *b;
+  da_store *store;
+  if (lacks)
+    luaL_argerror(L, arg, lacks);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &wrapped_key);
+  lua_pushvalue(L, index);
+  if (lua_rawget(L, -2) == LUA_TUSERDATA) {
+    lua_remove(L, -2);
+    b = lua_touserdata(L, -1);
+    return b->backend;
+  }
+  lua_pop(L, 1);
+  b = push_new(L);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, 1);
+  store = l_store_new(L, b->runtime, index);
+  if (!store)
+    luaL_error(L, "out of memory");
+  give(L, b, store);
+  lua_pushvalue(L, index);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, -4);
+  lua_remove(L, -2);
+  return b->backend;
+}
+
+da_backend *l_backend_push(lua_State *L, int index, int arg) {
+  l_backend *b = luaL_testudata(L, index, BACKEND_TYPE);
+  if (!b && lua_type(L, index) == LUA_TTABLE)
+    return wrap_table(L, index, arg);
+  if (!b)
+    luaL_typeerror(L, arg, "backend, table or name");
+  luaL_argcheck(L, b->backend, arg, "the backend is closed");
+  lua_pushvalue(L, index);
+  return b->backend;
+}
+
+/* ---- its own methods ---- */
+
+static l_backend *check(lua_State *L) {
+  l_backend *b = luaL_checkudata(L, 1, BACKEND_TYPE);
+  luaL_argcheck(L, b->backend, 1, "the backend is closed");
+  return b;
+}
+
+/* An id with a NUL inside would be cut: refused like other bad ones. */
+static const char *check_id(lua_State *L, da_err *err) {
+  size_t len;
+  const char *id = luaL_checklstring(L, 2, &len);
+  if (strlen(id) == len)
+    return id;
+  da_fail(err, DA_EID, "invalid session id: it has a control character");
+  return NULL;
+}
+
+static int l_stored_gc(lua_State *L) {
+  da_stored_dispose(lua_touserdata(L, 1));
+  return 0;
+}
+
+#define STORED_TYPE "deepagent.stored"
+
+/* A userdata that owns a history, whatever is raised. */
+static da_stored *push_stored(lua_State *L) {
+  da_stored *s = lua_newuserdatauv(L, sizeof *s, 0);
+  da_stored_init(s);
+  luaL_setmetatable(L, STORED_TYPE);
+  return s;
+}
+
+/* save(id, messages [, info]) -> true */
+static int l_backend_save(lua_State *L) {
+  l_backend *b = check(L);
+  da_err err;
+  const char *id = check_id(L, &err);
+  da_stored *s;
+  da_revision now;
+  lua_State *before;
+  int code;
+  luaL_checktype(L, 3, LUA_TTABLE);
+  if (!id)
+    return l_fail(L, &err);
+  s = push_stored(L);
+  for (lua_Integer i = 1, n = luaL_len(L, 3); i <= n; i++) {
+    da_message *m;
+    lua_geti(L, 3, i);
+    m = l_message_take(L, -1, &err);
+    if (!m || da_history_append(&s->history, m))
+      return l_fail(L, &err);
+    lua_pop(L, 1);
+  }
+  if (!lua_isnoneornil(L, 4)) {
+    luaL_checktype(L, 4, LUA_TTABLE);
+    l_json_put(L, 4, &s->meta, "the info");
+  }
+  before = l_enter(b->runtime, L);
+  code = da_store_save(b->backend, id, &s->history, 0, da_buf_text(&s->meta),
+                       NULL, &now, &err);
+  l_leave(b->runtime, before);
+  if (code)
+    return l_fail(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* load(id) -> messages, info | nil */
+static int l_backend_load(lua_State *L) {
+  l_backend *b = check(L);
+  da_err err;
+  const char *id = check_id(L, &err);
+  da_stored *s;
+  lua_State *before;
+  int code;
+  if (!id)
+    return l_fail(L, &err);
+  s = push_stored(L);
+  before = l_enter(b->runtime, L);
+  code = da_store_load(b->backend, id, s, &err);
+  l_leave(b->runtime, before);
+  if (code == DA_ENOTFOUND)
+    lua_pushnil(L);
+  if (code)
+    return code == DA_ENOTFOUND ? 1 : l_fail(L, &err);
+  lua_createtable(L, (int)s->history.len, 0);
+  for (size_t i = 0; i < s->history.len; i++) {
+    l_message_push(L, da_history_at(&s->history, i));
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  l_json_push(L, s->meta.len ? da_buf_text(&s->meta) : (da_text){"{}", 2});
+  return 2;
+}
+
+/* delete(id) -> whether there was one */
+static int l_backend_delete(lua_State *L) {
+  l_backend *b = check(L);
+  da_err err;
+  const char *id = check_id(L, &err);
+  lua_State *before;
+  int code;
+  if (!id)
+    return l_fail(L, &err);
+  before = l_enter(b->runtime, L);
+  code = da_store_remove(b->backend, id, &err);
+  l_leave(b->runtime, before);
+  if (code && code != DA_ENOTFOUND)
+    return l_fail(L, &err);
+  lua_pushboolean(L, code == DA_OK);
+  return 1;
+}
+
+static int take_id(da_store_ids *base, da_text id) {
+  l_ids *ids = (l_ids *)base;
+  da_buf_put(ids->ids, id.data, id.len);
+  return da_buf_put(ids->ids, "", 1);
+}
+
+void l_ids_init(l_ids *ids, lua_State *L) {
+  ids->base.id = take_id;
+  ids->ids = l_buf_push(L, (size_t)1 << 30);
+}
+
+void l_ids_push(lua_State *L, const l_ids *ids) {
+  lua_Integer n = 0;
+  lua_newtable(L);
+  for (size_t at = 0; at < ids->ids->len;) {
+    size_t len = strlen(ids->ids->data + at);
+    lua_pushlstring(L, ids->ids->data + at, len);
+    lua_rawseti(L, -2, ++n);
+    at += len + 1;
+  }
+}
+
+/* list() -> ids */
+static int l_backend_list(lua_State *L) {
+  l_backend *b = check(L);
+  l_ids ids;
+  da_err err;
+  lua_State *before;
+  int code;
+  l_ids_init(&ids, L);
+  before = l_enter(b->runtime, L);
+  code = da_store_list(b->backend, &ids.base, &err);
+  l_leave(b->runtime, before);
+  if (code)
+    return l_fail(L, &err);
+  l_ids_push(L, &ids);
+  return 1;
+}
+
+/* path() -> the directory of a file backend */
+static int l_backend_path(lua_State *L) {
+  l_backend *b = check(L);
+  if (!b->is_file)
+    return luaL_argerror(L, 1, "not a file backend");
+  lua_pushstring(L, da_store_file_path(da_backend_store(b->backend)));
+  return 1;
+}
+
+static int l_backend_tostring(lua_State *L) {
+  l_backend *b = luaL_checkudata(L, 1, BACKEND_TYPE);
+  if (!b->backend)
+    lua_pushliteral(L, "deepagent.backend (closed)");
+  else if (b->is_file)
+    lua_pushfstring(L, "deepagent.backend (file, %s)",
+                    da_store_file_path(da_backend_store(b->backend)));
+  else
+    lua_pushfstring(L, "deepagent.backend (%s)", da_backend_name(b->backend));
+  return 1;
+}
+
+static int l_backend_gc(lua_State *L) {
+  l_backend *b = luaL_checkudata(L, 1, BACKEND_TYPE);
+  da_backend *backend = b->backend;
+  b->backend = NULL;
+  da_backend_unref(backend);
+  return 0;
+}
+
+static void push_weak(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
+void l_backend_open(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"save", l_backend_save},     {"load", l_backend_load},
+      {"delete", l_backend_delete}, {"list", l_backend_list},
+      {"path", l_backend_path},     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", l_backend_tostring},
+                                  {"__gc", l_backend_gc},
+                                  {NULL, NULL}};
+  luaL_newmetatable(L, STORED_TYPE);
+  lua_pushcfunction(L, l_stored_gc);
+  lua_setfield(L, -2, "__gc");
+  luaL_newmetatable(L, BACKEND_TYPE);
+  luaL_setfuncs(L, meta, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  push_weak(L, "k");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &wrapped_key);
+  push_weak(L, "v");
+  lua_setfield(L, LUA_REGISTRYINDEX, BACKEND_TYPE ".files");
+  lua_pop(L, 2);
+}

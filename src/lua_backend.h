@@ -1,0 +1,35 @@
+/* lua_backend.h - stores as Lua objects (floor 7): what file_backend() and
+** memory_backend() return, with save, load, delete and list of their own. */
+#ifndef LUA_BACKEND_H
+#define LUA_BACKEND_H
+
+#include "da_store.h"
+#include "lua_runtime.h"
+
+/* Pushes the backend object of the value at `index`: such an object itself,
+** or the one around a Lua table with the four methods (always the same one
+** for the same table, so that its agents share their sessions). Raises an
+** error of argument `arg` for anything else. */
+da_backend *l_backend_push(lua_State *L, int index, int arg);
+
+/* Module functions. */
+int l_file_backend(lua_State *L);
+int l_memory_backend(lua_State *L);
+
+/* native_backend(open, options JSON): `open` is a light userdata, the
+** da_store_open_fn of a module. */
+int l_native_backend(lua_State *L);
+
+void l_backend_open(lua_State *L);
+
+/* A da_store_ids that appends to the table at the top of L's stack. Runs
+** unprotected only up to the memory that it needs: ids are gathered in a
+** buffer first. */
+typedef struct l_ids {
+  da_store_ids base;
+  da_buf *ids; /* each with its NUL */
+} l_ids;
+void l_ids_init(l_ids *ids, lua_State *L); /* pushes the buffer's userdata */
+void l_ids_push(lua_State *L, const l_ids *ids); /* pushes the list */
+
+#endif

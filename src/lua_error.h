@@ -1,0 +1,28 @@
+/* lua_error.h - da_err as a Lua object, and buffers that Lua owns (floor 7).
+*/
+#ifndef LUA_ERROR_H
+#define LUA_ERROR_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "da_buf.h"
+
+/* Pushes the error object. */
+void l_error_push(lua_State *L, const da_err *err);
+
+/* Pushes nil and the error object; returns 2. */
+int l_fail(lua_State *L, const da_err *err);
+
+/* Fills *err from what a Lua function raised or returned as its reason, at
+** `index`: the code of an error object of ours, `code` for anything else. */
+int l_error_take(lua_State *L, int index, int code, da_err *err);
+
+/* Makes the metatables; leaves the stack as it was. */
+void l_error_open(lua_State *L);
+
+/* Pushes a userdata that holds a buffer, freed with it, whatever is raised
+** meanwhile. Scratch memory lives in these. */
+da_buf *l_buf_push(lua_State *L, size_t cap);
+
+#endif

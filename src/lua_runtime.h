@@ -1,0 +1,43 @@
+/* lua_runtime.h - the one da_runtime of a lua_State, and how C code that the
+** core calls finds the Lua values that belong to it (floor 7). */
+#ifndef LUA_RUNTIME_H
+#define LUA_RUNTIME_H
+
+#include "da_runtime.h"
+#include "lua_error.h"
+
+typedef struct l_runtime {
+  da_runtime *runtime; /* NULL: closed */
+  lua_State *L;        /* who called into the core; NULL outside */
+  double timeout;      /* seconds for a function of a backend in Lua */
+  double deadline;     /* da_now() when the one that runs is stopped */
+  da_call *calls;      /* of providers in Lua that run, innermost first */
+  lua_Integer serial;  /* the last of them had this number */
+} l_runtime;
+
+/* The state's runtime, made at the first call; raises without memory.
+** Leaves the stack as it was. */
+l_runtime *l_runtime_get(lua_State *L);
+
+/* Every call into the core that may call back goes between these two. What
+** `enter` returns goes to `leave`. */
+static inline lua_State *l_enter(l_runtime *r, lua_State *L) {
+  lua_State *before = r->L;
+  r->L = L;
+  return before;
+}
+
+static inline void l_leave(l_runtime *r, lua_State *before) {
+  r->L = before;
+}
+
+/* A weak map from the address of a C object to its Lua value: C code that
+** runs later finds it again, and yet keeps nothing alive (the agent's user
+** values do that). `set` maps the value at `index`; `get` pushes it or nil
+** and returns its type. */
+void l_owner_set(lua_State *L, const void *object, int index);
+int l_owner_get(lua_State *L, const void *object);
+
+void l_runtime_open(lua_State *L);
+
+#endif

@@ -1,0 +1,300 @@
+/* lua_store.c - a Lua table as a store (floor 7). Everything that can raise
+** happens inside one protected call for each of the four functions. */
+#include "lua_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "da_clock.h"
+#include "lua_json.h"
+
+typedef struct l_store {
+  da_store base;
+  l_runtime *runtime;
+} l_store;
+
+/* One call of one of the table's functions. */
+typedef struct job {
+  l_store *store;
+  const char *function;
+  const char *id;
+  const da_store_session *session; /* of save */
+  da_store_sink *sink;             /* of load */
+  da_store_ids *ids;               /* of list */
+  int code;
+  da_err *err;
+} job;
+
+/* ---- interrupting ---- */
+
+static const char interrupted = 0;
+
+/* A Lua function that does not end is stopped; a C function that hangs
+** cannot be. */
+static void count_hook(lua_State *L, lua_Debug *ar) {
+  l_runtime *r = l_runtime_get(L);
+  (void)ar;
+  if (da_now() > r->deadline) {
+    lua_pushlightuserdata(L, (void *)&interrupted);
+    lua_error(L);
+  }
+}
+
+/* ---- what the functions give back ---- */
+
+static int wrong(job *j, const char *why) {
+  j->code =
+      da_fail(j->err, DA_EBACKEND, "the backend's %s %s", j->function, why);
+  return j->code;
+}
+
+/* `nil, why` or `false, why`: 1, with the error taken. */
+static int refused(lua_State *L, job *j) {
+  if (lua_toboolean(L, -2) || lua_isnil(L, -1))
+    return 0;
+  j->code = l_error_take(L, -1, DA_EBACKEND, j->err);
+  return 1;
+}
+
+static void push_info(lua_State *L, const da_store_session *s) {
+  l_json_push(L, s->meta);
+  lua_pushinteger(L, (lua_Integer)s->count);
+  lua_setfield(L, -2, "count");
+  lua_pushinteger(L, (lua_Integer)s->stored);
+  lua_setfield(L, -2, "stored");
+}
+
+static void finish_save(lua_State *L, job *j) {
+  if (refused(L, j))
+    return;
+  if (lua_isboolean(L, -2) && !lua_toboolean(L, -2))
+    wrong(j, "returned false");
+}
+
+static int load_meta(lua_State *L, job *j, int index) {
+  da_buf *b;
+  if (lua_isnoneornil(L, index))
+    return DA_OK;
+  if (lua_type(L, index) != LUA_TTABLE)
+    return wrong(j, "returned an info that is no table");
+  b = l_buf_push(L, DA_MESSAGE_MAX);
+  l_json_put(L, index, b, "the backend's info");
+  return j->sink->meta(j->sink, da_buf_text(b));
+}
+
+static void finish_load(lua_State *L, job *j) {
+  int messages = lua_gettop(L) - 1, info = messages + 1;
+  lua_Integer n;
+  if (lua_isnil(L, messages)) {
+    if (!refused(L, j))
+      j->code = DA_ENOTFOUND;
+    return;
+  }
+  if (lua_type(L, messages) != LUA_TTABLE) {
+    wrong(j, "returned no list of messages");
+    return;
+  }
+  n = luaL_len(L, messages);
+  for (lua_Integer i = 1; i <= n && !j->code; i++) {
+    da_message *m;
+    lua_geti(L, messages, i);
+    m = l_message_take(L, -1, j->err);
+    lua_pop(L, 1);
+    if (!m) {
+      j->code =
+          j->err->code == DA_ENOMEM
+              ? DA_ENOMEM
+              : da_fail(j->err, DA_ECORRUPT, "the backend's message %d: %s",
+                        (int)i, j->err->message);
+      return;
+    }
+    j->code = j->sink->message(j->sink, da_message_json(m));
+    da_message_unref(m);
+  }
+  if (!j->code)
+    j->code = load_meta(L, j, info);
+}
+
+static void finish_delete(lua_State *L, job *j) {
+  if (refused(L, j))
+    return;
+  if (lua_isboolean(L, -2) && !lua_toboolean(L, -2))
+    j->code = DA_ENOTFOUND;
+}
+
+static void finish_list(lua_State *L, job *j) {
+  int list = lua_gettop(L) - 1;
+  lua_Integer n;
+  if (refused(L, j))
+    return;
+  if (lua_type(L, list) != LUA_TTABLE) {
+    wrong(j, "returned no list of ids");
+    return;
+  }
+  n = luaL_len(L, list);
+  for (lua_Integer i = 1; i <= n && !j->code; i++) {
+    da_text id;
+    lua_geti(L, list, i);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+      wrong(j, "returned an id that is no string");
+      return;
+    }
+    id.data = lua_tolstring(L, -1, &id.len);
+    j->code = j->ids->id(j->ids, id);
+    lua_pop(L, 1);
+  }
+}
+
+/* ---- the call ---- */
+
+void l_messages_push(lua_State *L, const da_text *messages, size_t count) {
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    l_json_push(L, messages[i]);
+    lua_pushlstring(L, messages[i].data, messages[i].len);
+    lua_setfield(L, -2, "json");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+static int l_run(lua_State *L) {
+  job *j = lua_touserdata(L, 1);
+  int arguments = 1;
+  if (l_owner_get(L, j->store) != LUA_TTABLE) {
+    j->code = da_fail(j->err, DA_ECLOSED, "the backend is gone");
+    return 0;
+  }
+  lua_getfield(L, -1, j->function);
+  lua_insert(L, -2); /* function, self */
+  if (j->id) {
+    lua_pushstring(L, j->id);
+    arguments++;
+  }
+  if (j->session) {
+    l_messages_push(L, j->session->messages, j->session->count);
+    push_info(L, j->session);
+    arguments += 2;
+  }
+  lua_call(L, arguments, 2);
+  if (j->session)
+    finish_save(L, j);
+  else if (j->sink)
+    finish_load(L, j);
+  else if (j->ids)
+    finish_list(L, j);
+  else
+    finish_delete(L, j);
+  return 0;
+}
+
+/* An error of the function itself, at the top of the stack. */
+static int raised(lua_State *L, job *j) {
+  if (lua_touserdata(L, -1) == &interrupted)
+    return da_fail(j->err, DA_ETIMEOUT,
+                   "the backend's %s took too long and was stopped",
+                   j->function);
+  l_error_take(L, -1, DA_EBACKEND, j->err);
+  char why[sizeof j->err->message];
+  memcpy(why, j->err->message, sizeof why);
+  return da_fail(j->err, DA_EBACKEND, "the backend's %s failed: %.400s",
+                 j->function, why);
+}
+
+static int call(job *j) {
+  l_runtime *r = j->store->runtime;
+  lua_State *L = r->L;
+  lua_Hook hook;
+  double before = r->deadline;
+  int mask, count, top;
+  if (!L || !lua_checkstack(L, 20))
+    return da_fail(j->err, DA_ECLOSED, "the backend cannot be called now");
+  hook = lua_gethook(L);
+  mask = lua_gethookmask(L);
+  count = lua_gethookcount(L);
+  top = lua_gettop(L);
+  r->deadline = da_deadline(r->timeout);
+  lua_sethook(L, count_hook, LUA_MASKCOUNT, 1000);
+  lua_pushcfunction(L, l_run);
+  lua_pushlightuserdata(L, j);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    j->code = raised(L, j);
+  lua_sethook(L, hook, mask, count);
+  lua_settop(L, top);
+  r->deadline = before;
+  return j->code;
+}
+
+/* ---- the store ---- */
+
+static int store_load(da_store *s, const char *id, da_store_sink *sink,
+                      da_revision *now, da_err *err) {
+  job j = {(l_store *)s, "load", id, NULL, sink, NULL, DA_OK, err};
+  int code = call(&j);
+  memcpy(now->text, "lua", 4); /* such a store does not tell revisions */
+  return code;
+}
+
+static int store_save(da_store *s, const char *id,
+                      const da_store_session *session, da_revision *now,
+                      da_err *err) {
+  job j = {(l_store *)s, "save", id, session, NULL, NULL, DA_OK, err};
+  int code = call(&j);
+  if (!code)
+    memcpy(now->text, "lua", 4);
+  return code;
+}
+
+static int store_remove(da_store *s, const char *id, da_err *err) {
+  job j = {(l_store *)s, "delete", id, NULL, NULL, NULL, DA_OK, err};
+  return call(&j);
+}
+
+static int store_list(da_store *s, da_store_ids *ids, da_err *err) {
+  job j = {(l_store *)s, "list", NULL, NULL, NULL, ids, DA_OK, err};
+  return call(&j);
+}
+
+static void store_close(da_store *s) {
+  free(s);
+}
+
+static const da_store_ops ops = {DA_STORE_VERSION,
+                                 DA_STORE_OWNER_THREAD,
+                                 "lua",
+                                 store_load,
+                                 store_save,
+                                 store_remove,
+                                 store_list,
+                                 store_close,
+                                 NULL};
+
+da_store *l_store_new(lua_State *L, l_runtime *r, int index) {
+  l_store *s = malloc(sizeof *s);
+  if (!s)
+    return NULL;
+  s->base.ops = &ops;
+  s->runtime = r;
+  l_owner_set(L, s, index);
+  return &s->base;
+}
+
+const char *l_store_lacks(lua_State *L, int index) {
+  static const char *const names[] = {"save", "load", "delete", "list"};
+  luaL_Buffer b;
+  int missing = 0;
+  index = lua_absindex(L, index);
+  luaL_buffinit(L, &b);
+  for (int i = 0; i < 4; i++) {
+    int type = lua_getfield(L, index, names[i]);
+    lua_pop(L, 1);
+    if (type == LUA_TFUNCTION)
+      continue;
+    luaL_addstring(&b, missing++ ? ", " : "the backend lacks ");
+    luaL_addstring(&b, names[i]);
+  }
+  luaL_pushresult(&b);
+  if (missing)
+    return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return NULL;
+}
