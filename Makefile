@@ -51,7 +51,7 @@ TEST_MODULES := $(patsubst %.c,$(B)/%.so, \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all lib modules tests examples benches deps deps-test deps-bench demo test \
+.PHONY: all lib modules tidy tests examples benches deps deps-test deps-bench demo test \
   lint format asan tsan valgrind bench rockspec install uninstall clean help
 
 all: $(CORE) $(CURL) $(LIB) ## build everything (CONFIG=release|clang|asan|tsan)
@@ -125,18 +125,28 @@ lint: deps-test ## format, clang, cppcheck, clang-tidy, luacheck, floors ...
 	@spec/run lint
 
 asan: deps-test ## all tests under AddressSanitizer and UBSan
-	@spec/run asan:c asan:lua
+	@spec/run asan:c asan:lua asan:examples
 
 tsan: deps-test ## C tests and specs tagged #threads under ThreadSanitizer
 	@spec/run tsan:c tsan:threads
 
-valgrind: deps-test ## specs tagged #smoke under valgrind
-	@spec/run valgrind:smoke
+valgrind: deps-test ## specs tagged #smoke, and examples, under valgrind
+	@spec/run valgrind:smoke valgrind:examples
 
 bench: deps-bench ## measure, with the limit beside each figure
 	@$(MAKE) --no-print-directory -s -j2 CONFIG=release all benches
 	@if [ -x bench/run ]; then spec/env release bench/run; \
 	else for b in $(C_BENCHES); do spec/env release $$b || exit 1; done; fi
+
+# clang-tidy, which is slow, on what has changed; .clang-tidy says what it
+# looks for. All that it says is kept beside the stamps.
+TIDY := $(SOURCES:%.c=$(BUILD)/tidy/%.ok)
+$(BUILD)/tidy/%.ok: src/%.c $(wildcard src/*.h) .clang-tidy
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- -std=c11 -D_GNU_SOURCE -Isrc -I$(LUA_INC) \
+	  > $(@:.ok=.log) 2>&1 || { grep -a ': error: ' $(@:.ok=.log); exit 1; }
+	@touch $@
+tidy: $(TIDY)
 
 format: ## let clang-format write the C files
 	clang-format -i $(wildcard src/*.[ch] spec/c/*.[ch] spec/modules/*.c \

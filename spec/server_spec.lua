@@ -2,24 +2,25 @@
 
 local http = require "support.http"
 local json = require "dkjson"
+local process = require "support.process"
 local socket = require "socket"
 local test_server = require "support.server"
 
 local CHAT = "/v1/chat/completions"
 
--- Sends bytes, returns all that comes until the end or 0.3 s of silence.
+-- Sends bytes, returns all that comes until the end or a second of silence.
 local function exchange(port, bytes)
   local connection = assert(socket.connect("127.0.0.1", port))
-  connection:settimeout(0.3)
+  connection:settimeout(1)
   connection:send(bytes)
   local all, why, rest = connection:receive("*a")
   connection:close()
   return all or rest, why
 end
 
-local function post(text)
-  return ("POST %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s"):format(CHAT,
-    #text, text)
+local function post(text, headers)
+  return ("POST %s HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n%s"):format(CHAT,
+    headers or "", #text, text)
 end
 
 describe("the test server", function()
@@ -83,8 +84,9 @@ describe("the test server", function()
   end)
 
   it("keeps connections open and counts them", function()
-    exchange(server.port, post("{}") .. post("{}"))
-    exchange(server.port, post("{}"))
+    local last = post("{}", "Connection: close\r\n")
+    exchange(server.port, post("{}") .. last)
+    exchange(server.port, last)
     local stats = server:stats()
     assert.equal(2, stats.connections)
     assert.equal(3, stats.requests)
@@ -137,6 +139,32 @@ describe("the test server", function()
     assert.is_nil(io.open(tls.ca_file))
   end)
 
+  -- By curl's own command, where the machine has one that can.
+  it("speaks HTTP/2", function()
+    local pipe = io.popen("curl --version 2>&1")
+    local able = pipe:read("a"):find("HTTP2", 1, true)
+    pipe:close()
+    if not able then
+      return pending("no curl command")
+    end
+    local h2 = test_server.start { h2 = true }
+    h2:script({ { body = ("x"):rep(200000), chunk_size = 50000 },
+      { body = "abcdef", cut = 3 } }, "echo")
+    local function curl()
+      local command = io.popen(("curl -s --cacert %s --data abc %s/chat/"
+        .. "completions; echo $?"):format(h2.ca_file, h2.url))
+      local text = command:read("a")
+      command:close()
+      return text
+    end
+    assert.equal(("x"):rep(200000) .. "0\n", curl())
+    assert.equal("abc92\n", curl())
+    assert.truthy(curl():find("not a chat request", 1, true))
+    assert.equal("2", h2:requests()[3].protocol)
+    assert.equal("abc", h2:requests()[3].body)
+    h2:stop()
+  end)
+
   it("is gone when who started it is gone", function()
     local pipe = io.popen([[lua5.4 -e 'local s = require "support.server"
       .start() print(s.port) os.exit(1, false)']])
@@ -150,5 +178,26 @@ describe("the test server", function()
       socket.sleep(0.05)
     end
     assert.is_nil(connection)
+  end)
+end)
+
+describe("a process beside a test", function()
+  it("gets ready, is read and stopped", function()
+    local child = process.start("sh -c 'echo ready; exec sleep 60'", "ready")
+    assert.equal("ready\n", child:output())
+    child:stop()
+    assert.is_nil(io.open(child.file))
+  end)
+
+  it("says why it did not get ready", function()
+    assert.error_matches(function()
+      process.start("sh -c 'echo no such thing; exit 1'", "ready")
+    end, "no such thing")
+  end)
+
+  it("finds a free port", function()
+    local listener = socket.bind("127.0.0.1", process.free_port())
+    assert.truthy(listener)
+    listener:close()
   end)
 end)

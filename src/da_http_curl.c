@@ -9,7 +9,6 @@
 #include "da_transport.h"
 
 #include <curl/curl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,13 @@
 -- server.lua - starts spec/support/server.py, whose head says what a script
 -- may hold, and talks to it.
 --
---   local server = require("support.server").start()   -- or { tls = true }
+--   local server = require("support.server").start()
+--       -- or { tls = true }, or { h2 = true } for HTTP/2, over TLS too
 --   server.url                        -- "http://127.0.0.1:34567/v1"
 --   server.ca_file                    -- with tls
 --   server:script({ { status = 500 }, { json = {...} } } [, "repeat"])
---   server:requests()[1].headers.authorization, .header_list, .body, .path
+--   server:requests()[1].headers.authorization, .header_list, .body, .path,
+--       .protocol ("1.1" or "2"), .connection, .at
 --   server:stats().connections
 --   server:reset()
 --   server:stop()
@@ -26,20 +28,20 @@ local function call(self, method, path, value)
   return json.decode(text)
 end
 
--- { tls = true }: the requests to test go over TLS; control stays with us.
+-- With TLS, only the requests that are to be tested go over it.
 function server.start(options)
   local python = io.open("/usr/bin/python3") and "/usr/bin/python3"
     or "python3"
   local directory
   local arguments = ""
-  if options and options.tls then
+  if options and (options.tls or options.h2) then
     local pipe = io.popen("mktemp -d")
     directory = pipe:read("l")
     pipe:close()
-    arguments = " --tls " .. directory
+    arguments = " --tls " .. directory .. (options.h2 and " --h2" or "")
   end
   -- In the background, or the end of this process would wait for it.
-  local pipe = io.popen(("%s -I -S %s/spec/support/server.py --parent $PPID"
+  local pipe = io.popen(("%s -I %s/spec/support/server.py --parent $PPID"
     .. "%s </dev/null &"):format(python, os.getenv("DA_ROOT") or ".",
     arguments))
   local line = pipe:read("l")

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """A chat-completions server on loopback that says what a spec tells it to.
 
-usage: server.py [--parent PID] [--tls DIR]
+usage: server.py [--parent PID] [--tls DIR [--h2]]
 
 Prints "ready PORT PORT2" and ends with the process PID, or upon POST /_quit.
 PORT2 speaks plain HTTP. So does PORT, the same one, but with --tls: then
 PORT speaks TLS with a certificate of its own, DIR/ca.pem, made for localhost
-and 127.0.0.1; DIR is removed at the end.
+and 127.0.0.1; DIR is removed at the end. With --h2 it speaks HTTP/2 to those
+who can (Debian's python3-h2).
 
 Without a script, POST .../chat/completions is answered with "echo: " and
 the last user message, plain or as a stream, as the request asks.
@@ -34,10 +35,12 @@ its members are optional:
   reset         true: send what there is, then reset the connection
 
 GET  /_requests  what was received: [{method, path, headers: [[name, value],
-                 ...], body (base64), connection (a number), at (seconds)}]
+                 ...], body (base64), connection (a number), at (seconds),
+                 protocol ("1.1" or "2")}]
 GET  /_stats     {connections, open, requests, answers_left}
 POST /_reset     forgets script, requests and counts
-These are not counted themselves.
+These are not counted themselves. Over HTTP/2 a framing means nothing, `raw`
+is not possible, and cut, hang and reset concern the stream alone.
 """
 import argparse
 import base64
@@ -209,19 +212,21 @@ class Connection:
         keep = True
         while keep:
             method, path, headers, body, keep = self.read_request()
-            if path.startswith("/_"):
-                answer = control(self.state, method, path, body)
-            else:
-                with self.state.lock:
-                    self.state.connections.add(self.number)
-                    self.state.requests.append({
-                        "method": method, "path": path, "headers": headers,
-                        "body": base64.b64encode(body).decode(),
-                        "connection": self.number, "at": time.time()})
-                answer = self.state.next_answer()
-                if answer is None:
-                    answer = echo(method, path, body)
+            answer = self.answer(method, path, headers, body, "1.1")
             keep = self.send(answer, keep) and keep
+
+    def answer(self, method, path, headers, body, protocol):
+        if path.startswith("/_"):
+            return control(self.state, method, path, body)
+        with self.state.lock:
+            self.state.connections.add(self.number)
+            self.state.requests.append({
+                "method": method, "path": path, "headers": headers,
+                "body": base64.b64encode(body).decode(),
+                "connection": self.number, "at": time.time(),
+                "protocol": protocol})
+        answer = self.state.next_answer()
+        return echo(method, path, body) if answer is None else answer
 
     def send(self, answer, keep):
         """Sends; returns whether the connection may be used again."""
@@ -257,28 +262,9 @@ class Connection:
 
     @staticmethod
     def encode(answer, close):
-        headers = answer.get("headers", [])
-        if isinstance(headers, dict):
-            headers = [list(pair) for pair in headers.items()]
-        else:
-            headers = list(headers)
-        names = {name.lower() for name, _ in headers}
-        pieces = [piece.encode() for piece in answer.get("chunks", [])]
-        if "json" in answer:
-            pieces = [json.dumps(answer["json"], ensure_ascii=False).encode()]
-            if "content-type" not in names:
-                headers.append(["Content-Type", "application/json"])
-        elif "body" in answer:
-            pieces = [answer["body"].encode()]
-        elif "base64" in answer:
-            pieces = [base64.b64decode(answer["base64"])]
-        if answer.get("gzip"):
-            pieces = [gzip.compress(b"".join(pieces))]
-            headers.append(["Content-Encoding", "gzip"])
+        headers, pieces = body_of(answer)
         framing = answer.get(
             "framing", "chunked" if "chunks" in answer else "length")
-        if answer.get("chunk_size"):
-            pieces = cut(b"".join(pieces), answer["chunk_size"])
         if framing == "chunked":
             headers.append(["Transfer-Encoding", "chunked"])
             pieces = [b"%x\r\n%s\r\n" % (len(piece), piece)
@@ -297,6 +283,108 @@ class Connection:
         lines += ["%s: %s" % (name, value) for name, value in headers]
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
         return head, pieces, close
+
+
+class Connection2(Connection):
+    """The same over HTTP/2, one stream after the other."""
+
+    def serve(self):
+        import h2.config
+        import h2.connection
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
+            client_side=False, header_encoding="utf-8"))
+        self.h2.initiate_connection()
+        self.streams, self.ready = {}, []
+        while True:
+            self.flush()
+            self.receive()
+            while self.ready:
+                stream, headers, body = self.ready.pop(0)
+                pseudo = dict(headers)
+                plain = [pair for pair in headers if pair[0][0] != ":"]
+                self.send2(stream, self.answer(
+                    pseudo[":method"], pseudo[":path"], plain, body, "2"))
+
+    def flush(self):
+        self.sock.sendall(self.h2.data_to_send())
+
+    def receive(self):
+        data = self.sock.recv(1 << 16)
+        if not data:
+            raise EOFError
+        for event in self.h2.receive_data(data):
+            kind = type(event).__name__
+            if kind == "RequestReceived":
+                self.streams[event.stream_id] = [
+                    [list(pair) for pair in event.headers], b""]
+            elif kind == "DataReceived":
+                self.streams[event.stream_id][1] += event.data
+                self.h2.acknowledge_received_data(
+                    event.flow_controlled_length, event.stream_id)
+            elif kind == "StreamEnded":
+                self.ready.append(
+                    [event.stream_id] + self.streams.pop(event.stream_id))
+            elif kind == "ConnectionTerminated":
+                raise EOFError
+        self.flush()
+
+    def send2(self, stream, answer):
+        time.sleep(answer.get("wait_ms", 0) / 1000)
+        headers, pieces = body_of(answer)
+        if "content_length" in answer:
+            headers.append(["content-length", str(answer["content_length"])])
+        whole = not (answer.keys() & {"cut", "hang", "reset"})
+        self.h2.send_headers(
+            stream, [(":status", str(answer.get("status", 200)))]
+            + [(name.lower(), value) for name, value in headers])
+        self.flush()
+        for index, piece in enumerate(
+                shorten(pieces, answer.get("cut", 1 << 60))):
+            if index:
+                time.sleep(answer.get("delay_ms", 0) / 1000)
+            while piece:
+                room = min(self.h2.local_flow_control_window(stream),
+                           self.h2.max_outbound_frame_size)
+                if room == 0:
+                    self.receive()
+                    continue
+                self.h2.send_data(stream, piece[:room])
+                self.flush()
+                piece = piece[room:]
+        if whole:
+            self.h2.end_stream(stream)
+        elif not answer.get("hang"):
+            self.h2.reset_stream(stream, error_code=2)  # INTERNAL_ERROR
+        if answer.get("close"):
+            self.h2.close_connection()
+        self.flush()
+        if answer.get("close"):
+            raise EOFError
+
+
+def body_of(answer):
+    """Headers, and the body in the pieces that it is sent in."""
+    headers = answer.get("headers", [])
+    if isinstance(headers, dict):
+        headers = [list(pair) for pair in headers.items()]
+    else:
+        headers = list(headers)
+    names = {name.lower() for name, _ in headers}
+    pieces = [piece.encode() for piece in answer.get("chunks", [])]
+    if "json" in answer:
+        pieces = [json.dumps(answer["json"], ensure_ascii=False).encode()]
+        if "content-type" not in names:
+            headers.append(["Content-Type", "application/json"])
+    elif "body" in answer:
+        pieces = [answer["body"].encode()]
+    elif "base64" in answer:
+        pieces = [base64.b64decode(answer["base64"])]
+    if answer.get("gzip"):
+        pieces = [gzip.compress(b"".join(pieces))]
+        headers.append(["Content-Encoding", "gzip"])
+    if answer.get("chunk_size"):
+        pieces = cut(b"".join(pieces), answer["chunk_size"])
+    return headers, pieces
 
 
 def cut(data, size):
@@ -368,9 +456,12 @@ def serve(state, sock, number, context):
         state.open += 1
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        kind = Connection
         if context:
             sock = context.wrap_socket(sock, server_side=True)
-        Connection(state, sock, number).serve()
+            if sock.selected_alpn_protocol() == "h2":
+                kind = Connection2
+        kind(state, sock, number).serve()
     except (EOFError, OSError, ValueError):
         pass
     finally:
@@ -398,6 +489,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int)
     parser.add_argument("--tls")
+    parser.add_argument("--h2", action="store_true")
     options = parser.parse_args()
     state = State(options.tls)
     if options.parent:
@@ -408,6 +500,8 @@ def main():
     if options.tls:
         front = listen()
         context = certificate(options.tls)
+        protocols = ["h2"] if options.h2 else []
+        context.set_alpn_protocols(protocols + ["http/1.1"])
         threading.Thread(target=accept, args=(state, front, context),
                          daemon=True).start()
     print("ready %d %d" % (front.getsockname()[1], plain.getsockname()[1]),
