@@ -166,8 +166,10 @@ static void walk_chunk(da_json *j, chunk *c) {
 
 static int call_delta(chat_stream *s, size_t from) {
   const da_buf *text = &s->answer->text;
-  da_text t = {text->data + from, text->len - from};
+  da_text t = da_buf_text(text);
   int rc;
+  t.data += from;
+  t.len -= from;
   if (text->failed)
     return da_buf_check(text, "the answer", s->err);
   if (!s->delta || !t.len)

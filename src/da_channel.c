@@ -110,7 +110,8 @@ void da_channel_yield(da_channel *c) {
 
 /* ---- the stored session ---- */
 
-int da_channel_reload(da_channel *c, da_buf *meta, da_err *err) {
+int da_channel_reload(da_channel *c, da_buf *meta, da_revision *seen,
+                      da_err *err) {
   da_stored stored;
   int code;
   da_stored_init(&stored);
@@ -123,6 +124,8 @@ int da_channel_reload(da_channel *c, da_buf *meta, da_err *err) {
     if (meta && stored.meta.len)
       da_buf_put(meta, stored.meta.data, stored.meta.len);
   }
+  if (seen)
+    *seen = stored.revision;
   da_stored_dispose(&stored);
   return code;
 }
@@ -136,37 +139,51 @@ static void tell_all(da_channel *c, da_session *batch, da_level level,
   pthread_mutex_unlock(&c->saver->lock);
 }
 
-/* Makes sure that `current` is what the store holds, so that nothing in it
-** is written over unseen. */
-static int know(da_channel *c, da_session *batch, da_err *err) {
-  int existed = c->revision.text[0] != '\0', force = 0, code;
+static int deleted(da_channel *c, da_err *err) {
+  c->known = 0;
+  memcpy(c->revision.text, "?", 2); /* it existed, still */
+  return da_fail(err, DA_ECONFLICT,
+                 "session '%s' was deleted by someone else; load_session() "
+                 "to begin it anew",
+                 c->id);
+}
+
+/* The caller asked for a save in so many words: the corrupt bytes go aside,
+** and what the agents have is stored whole. */
+static int put_aside(da_channel *c, da_session *batch, const da_revision *seen,
+                     da_err *err) {
   char kept[1024], told[1100];
-  if (c->known)
-    return DA_OK;
-  code = da_channel_reload(c, NULL, err);
-  if (code == DA_ENOTFOUND && existed) {
-    c->known = 0;
-    memcpy(c->revision.text, "?", 2); /* it existed, still */
-    return da_fail(err, DA_ECONFLICT,
-                   "session '%s' was deleted by someone else; load_session() "
-                   "to begin it anew",
-                   c->id);
-  }
-  if (code == DA_ENOTFOUND)
-    return DA_OK;
-  for (const da_session *s = batch; s; s = s->next_batch)
-    force |= s->saving.force;
-  if (code != DA_ECORRUPT || !force)
-    return code;
-  code = da_store_quarantine(c->backend, c->id, kept, sizeof kept, err);
+  int code =
+      da_store_quarantine(c->backend, c->id, seen, kept, sizeof kept, err);
   if (code)
     return code;
   snprintf(told, sizeof told, "was corrupt; its bytes are kept in %s", kept);
   tell_all(c, batch, DA_WARN, DA_ECORRUPT, told);
+  for (da_session *s = batch; s; s = s->next_batch)
+    da_history_dispose(&s->base);
   da_history_dispose(&c->current);
   memset(&c->revision, 0, sizeof c->revision);
   c->known = 1;
   return DA_OK;
+}
+
+/* Makes sure that `current` is what the store holds, so that nothing in it
+** is written over unseen. */
+static int know(da_channel *c, da_session *batch, da_err *err) {
+  int existed = c->revision.text[0] != '\0', force = 0, code;
+  da_revision seen = {""};
+  if (c->known)
+    return DA_OK;
+  code = da_channel_reload(c, NULL, &seen, err);
+  if (code == DA_ENOTFOUND)
+    return existed ? deleted(c, err) : DA_OK;
+  for (const da_session *s = batch; s; s = s->next_batch)
+    force |= s->saving.force;
+  if (code != DA_ECORRUPT || !force)
+    return code;
+  code = put_aside(c, batch, &seen, err);
+  /* Someone else has mended it meanwhile: look again. */
+  return code == DA_ECONFLICT ? know(c, batch, err) : code;
 }
 
 static int same(const da_history *a, const da_history *b) {

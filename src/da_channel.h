@@ -92,8 +92,10 @@ void da_channel_run(da_channel *c, int is_inline);
 int da_channel_quick(const da_channel *c);
 
 /* Reads the stored session into current and revision; busy owner, lock not
-** held. DA_ENOTFOUND leaves them empty and known. */
-int da_channel_reload(da_channel *c, da_buf *meta, da_err *err);
+** held. DA_ENOTFOUND leaves them empty and known. `seen` (or NULL) gets the
+** revision also of what cannot be understood. */
+int da_channel_reload(da_channel *c, da_buf *meta, da_revision *seen,
+                      da_err *err);
 
 void da_session_tell(da_session *s, da_level level, int code,
                      const char *format, ...) DA_PRINTF(4, 5);

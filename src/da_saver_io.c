@@ -145,7 +145,7 @@ static int begin(request **out, da_session *s, int drain,
 /* ---- load ---- */
 
 static int work_load(request *r) {
-  int code = da_channel_reload(r->channel, &r->meta, &r->err);
+  int code = da_channel_reload(r->channel, &r->meta, NULL, &r->err);
   if (code == DA_OK || code == DA_ENOTFOUND)
     da_history_copy(&r->history, &r->channel->current);
   return code;

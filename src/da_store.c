@@ -220,7 +220,8 @@ int da_store_list(da_backend *b, da_store_ids *ids, da_err *err) {
   return result(b, b->store->ops->list(b->store, ids, err), "list", err);
 }
 
-int da_store_quarantine(da_backend *b, const char *id, char *kept, size_t size,
+int da_store_quarantine(da_backend *b, const char *id,
+                        const da_revision *expected, char *kept, size_t size,
                         da_err *err) {
   int code;
   if (!b->store->ops->quarantine)
@@ -228,6 +229,6 @@ int da_store_quarantine(da_backend *b, const char *id, char *kept, size_t size,
                    "the %s backend cannot put a corrupt session aside",
                    b->store->ops->name);
   da_err_clear(err);
-  code = b->store->ops->quarantine(b->store, id, kept, size, err);
+  code = b->store->ops->quarantine(b->store, id, expected, kept, size, err);
   return result(b, code, "put aside", err);
 }

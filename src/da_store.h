@@ -28,8 +28,8 @@ typedef struct da_stored {
 void da_stored_init(da_stored *s);
 void da_stored_dispose(da_stored *s);
 
-/* DA_OK, DA_ENOTFOUND (revision ""), or why it could not be read. *out must
-** be fresh from init. */
+/* DA_OK, DA_ENOTFOUND (revision ""), or why it could not be read; then the
+** revision may be known all the same. *out must be fresh from init. */
 int da_store_load(da_backend *b, const char *id, da_stored *out, da_err *err);
 
 /* Stores `history` and `meta`. `stored`: as many messages at its beginning
@@ -44,7 +44,8 @@ int da_store_remove(da_backend *b, const char *id, da_err *err);
 int da_store_list(da_backend *b, da_store_ids *ids, da_err *err);
 
 /* DA_EUNSUPPORTED where the store cannot. */
-int da_store_quarantine(da_backend *b, const char *id, char *kept, size_t size,
+int da_store_quarantine(da_backend *b, const char *id,
+                        const da_revision *expected, char *kept, size_t size,
                         da_err *err);
 
 #endif

@@ -88,10 +88,14 @@ typedef struct da_store_ops {
   uint32_t flags;   /* DA_STORE_... */
   const char *name; /* "file", "redis" ... */
   /* DA_ENOTFOUND: no such session; any other error means that it could
-  ** not be read, and nothing will be saved over it. */
+  ** not be read, and nothing will be saved over it. *now is filled before
+  ** anything is handed to the sink, so that it is known of what cannot be
+  ** understood. */
   int (*load)(da_store *, const char *id, da_store_sink *, da_revision *now,
               da_err *);
-  /* All or nothing; on DA_OK *now is the new revision. */
+  /* All or nothing; on DA_OK *now is the new revision. Where the session was
+  ** replaced but the disk may not have it yet (a failed flush), the error
+  ** comes with *now filled; after any other error *now is "". */
   int (*save)(da_store *, const char *id, const da_store_session *,
               da_revision *now, da_err *);
   /* DA_ENOTFOUND where there was none. */
@@ -101,9 +105,10 @@ typedef struct da_store_ops {
   void (*close)(da_store *);
   /* Optional (NULL: the store cannot). Puts the stored bytes of `id` aside,
   ** out of reach of load and save, and tells where in `kept` (a text of at
-  ** most `size` bytes with its NUL). */
-  int (*quarantine)(da_store *, const char *id, char *kept, size_t size,
-                    da_err *);
+  ** most `size` bytes with its NUL). DA_ECONFLICT if they are no longer of
+  ** revision *expected (NULL: whatever they are). */
+  int (*quarantine)(da_store *, const char *id, const da_revision *expected,
+                    char *kept, size_t size, da_err *);
 } da_store_ops;
 
 /* First member of every backend. */

@@ -57,10 +57,12 @@ static int rename_aside(int dir, const char *name, const char *aside) {
 }
 
 static int put_aside(const da_file_store *f, int dir, const char *name,
-                     char *aside, da_err *err) {
+                     const da_revision *expected, char *aside, da_err *err) {
   struct stat st;
   int result, tries = 0;
   int code = da_file_stat(&st, f, dir, name, err);
+  if (code == DA_OK)
+    code = da_file_expect(f, dir, name, expected, err);
   if (code != DA_OK)
     return code;
   do {
@@ -71,8 +73,9 @@ static int put_aside(const da_file_store *f, int dir, const char *name,
   return result < 0 ? da_file_fail(f, name, "put aside", errno, err) : DA_OK;
 }
 
-int da_file_quarantine(da_store *store, const char *id, char *kept,
-                       size_t size, da_err *err) {
+int da_file_quarantine(da_store *store, const char *id,
+                       const da_revision *expected, char *kept, size_t size,
+                       da_err *err) {
   da_file_store *f = (da_file_store *)store;
   da_file_claim claim;
   char name[DA_FILE_NAME_SIZE], aside[DA_FILE_ASIDE_SIZE];
@@ -82,7 +85,7 @@ int da_file_quarantine(da_store *store, const char *id, char *kept,
     code = da_file_claim_take(&claim, f, name, 0, err);
   if (code != DA_OK)
     return code;
-  code = put_aside(f, claim.dir->fd, name, aside, err);
+  code = put_aside(f, claim.dir->fd, name, expected, aside, err);
   if (code == DA_OK && size > 0)
     snprintf(kept, size, "%s/%s", f->path, aside);
   flushed = da_file_claim_end(&claim, f, code == DA_OK && f->durable, err);

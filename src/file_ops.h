@@ -16,8 +16,14 @@ int da_file_save(da_store *store, const char *id,
                  da_err *err);
 int da_file_list(da_store *store, da_store_ids *ids, da_err *err);
 int da_file_remove(da_store *store, const char *id, da_err *err);
-int da_file_quarantine(da_store *store, const char *id, char *kept,
-                       size_t size, da_err *err);
+int da_file_quarantine(da_store *store, const char *id,
+                       const da_revision *expected, char *kept, size_t size,
+                       da_err *err);
+
+/* DA_OK if the stored state is the expected one (NULL: any), DA_ECONFLICT,
+** or why that cannot be told. */
+int da_file_expect(const da_file_store *f, int dir, const char *name,
+                   const da_revision *expected, da_err *err);
 
 /* Removes the temporary files whose writers are gone; called between `own`
 ** claim and its first file. Failures are no one's concern: what stays is

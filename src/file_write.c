@@ -49,9 +49,8 @@ static int check_size(const da_file_store *f, const char *name,
   return DA_OK;
 }
 
-/* The stored state is the expected one, or DA_ECONFLICT. */
-static int check_target(const da_file_store *f, int dir, const char *name,
-                        const da_revision *expected, da_err *err) {
+int da_file_expect(const da_file_store *f, int dir, const char *name,
+                   const da_revision *expected, da_err *err) {
   struct stat st;
   da_revision there = {""};
   int code = da_file_stat(&st, f, dir, name, err);
@@ -191,7 +190,7 @@ static int save_once(da_file_store *f, const char *name,
     return code;
   if (!atomic_flag_test_and_set(&claim.dir->swept))
     da_file_sweep(f, &claim);
-  code = check_target(f, claim.dir->fd, name, s->expected, err);
+  code = da_file_expect(f, claim.dir->fd, name, s->expected, err);
   if (code == DA_OK)
     code = replace(&claim, f, name, s, now, err);
   if (code == VANISHED)

@@ -7,8 +7,7 @@
 
 /* Touches nothing on disk: the directory is made at the first save.
 ** DA_EINVAL (no home directory), DA_ENOMEM. */
-int da_store_file(da_store **out, const da_file_options *options,
-                  da_err *err);
+int da_store_file(da_store **out, const da_file_options *options, da_err *err);
 
 /* The directory, absolute; lives as long as the store. */
 const char *da_store_file_path(const da_store *store);

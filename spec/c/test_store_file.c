@@ -98,7 +98,7 @@ static void missing_is_empty(void) {
   CHECK(kit_list(&names, s));
   CHECK_INT(names.count, 0);
   CHECK_INT(s->ops->remove(s, "x", &err), DA_ENOTFOUND);
-  CHECK_INT(s->ops->quarantine(s, "x", NULL, 0, &err), DA_ENOTFOUND);
+  CHECK_INT(s->ops->quarantine(s, "x", NULL, NULL, 0, &err), DA_ENOTFOUND);
   CHECK_INT(kit_count(dir, ""), 0);
   end(s);
 }
@@ -260,7 +260,7 @@ static void puts_aside(void) {
   s = kit_store(dir, 1);
   for (int i = 0; i < 2; i++) {
     CHECK_INT(kit_save(s, "X", "bad", NULL, &rev, &err), DA_OK);
-    CHECK_INT(s->ops->quarantine(s, "X", kept[i], PATH_MAX, &err), DA_OK);
+    CHECK_INT(s->ops->quarantine(s, "X", NULL, kept[i], PATH_MAX, &err), DA_OK);
     CHECK(kit_load(s, "X", &rev, &err) == NULL);
     CHECK_INT(err.code, DA_ENOTFOUND);
   }
@@ -274,7 +274,7 @@ static void puts_aside(void) {
     fclose(f);
   CHECK(kit_list(&names, s));
   CHECK_INT(names.count, 0);
-  CHECK_INT(s->ops->quarantine(s, "X", kept[0], 9, &err), DA_ENOTFOUND);
+  CHECK_INT(s->ops->quarantine(s, "X", NULL, kept[0], 9, &err), DA_ENOTFOUND);
   end(s);
 }
 

@@ -76,7 +76,7 @@ static void refuses(void (*put)(const char *), const char *says) {
   CHECK(strstr(err.message, says));
   CHECK_INT(kit_save(s, "a", "1", &none, &rev, &err), DA_EUNSAFE);
   CHECK_INT(s->ops->remove(s, "a", &err), DA_EUNSAFE);
-  CHECK_INT(s->ops->quarantine(s, "a", kept, sizeof kept, &err), DA_EUNSAFE);
+  CHECK_INT(s->ops->quarantine(s, "a", NULL, kept, sizeof kept, &err), DA_EUNSAFE);
   CHECK_STR(kept, "");
   CHECK(lstat(path, &after) == 0 && after.st_ino == before.st_ino);
   CHECK_INT(kit_count(dir, ".tmp-"), 0);
@@ -139,7 +139,7 @@ static void unsafe_ids(void) {
     CHECK(kit_load(s, *id, &rev, &err) == NULL);
     CHECK_INT(err.code, DA_EID);
     CHECK_INT(s->ops->remove(s, *id, &err), DA_EID);
-    CHECK_INT(s->ops->quarantine(s, *id, NULL, 0, &err), DA_EID);
+    CHECK_INT(s->ops->quarantine(s, *id, NULL, NULL, 0, &err), DA_EID);
   }
   CHECK_INT(kit_count(dir, ""), 0);
   CHECK_INT(kit_save(s, "..\\x", "1", NULL, &rev, &err), DA_OK);

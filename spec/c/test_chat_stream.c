@@ -1,0 +1,187 @@
+/* test_chat_stream.c - streams of the chat-completions protocol, at every
+** split of the bytes. No network. */
+#include "chat_stream.h"
+
+#include "chat_kit.h"
+
+/* ---- streams ---- */
+
+static int add_delta(void *ctx, da_text delta, da_err *err) {
+  outcome *o = ctx;
+  (void)err;
+  CHECK(delta.len > 0);
+  return da_buf_put(&o->deltas, delta.data, delta.len);
+}
+
+/* Runs `body` through a stream, cut in two at `at`. */
+static void run_stream(outcome *o, const char *body, size_t at) {
+  chat_stream s;
+  da_text first = {body, at}, rest = text(body + at);
+  begin(o);
+  chat_stream_init(&s, &reply, &o->a, add_delta, o, CAP);
+  o->code = chat_stream_feed(&s, first, &o->err);
+  if (o->code == DA_OK)
+    o->code = chat_stream_feed(&s, rest, &o->err);
+  if (o->code == DA_OK)
+    o->code = chat_stream_finish(&s, &o->err);
+  chat_stream_dispose(&s);
+}
+
+static void check_stream(const char *body, const char *want_text,
+                         const char *want_message) {
+  size_t len = strlen(body);
+  for (size_t at = 0; at <= len && !check_failed_here; at++) {
+    outcome o;
+    run_stream(&o, body, at);
+    CHECK_INT(o.code, DA_OK);
+    CHECK_STR(da_buf_text(&o.a.text).data, want_text);
+    CHECK_STR(da_buf_text(&o.deltas).data, want_text);
+    CHECK_STR(da_buf_text(&o.a.message).data, want_message);
+    if (check_failed_here)
+      fprintf(stderr, "split at %zu of %s: %s\n", at, body, o.err.message);
+    dispose(&o);
+  }
+}
+
+#define CHUNK(delta) "data: {\"choices\":[{\"delta\":{" delta "}}]}\n\n"
+#define SAY(s) CHUNK("\"content\":\"" s "\"")
+#define STOP                                                                  \
+  "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"          \
+  "\"stop\"}]}\n\n"
+#define DONE "data: [DONE]\n\n"
+
+static void streamed_texts(void) {
+  check_stream(SAY("Hel") SAY("lo \xE2\x9C\x93") STOP DONE,
+               "Hello \xE2\x9C\x93",
+               SAYS("\"content\":\"Hello "
+                    "\xE2\x9C\x93\""));
+  check_stream(SAY("a") STOP, "a", SAYS("\"content\":\"a\""));
+  check_stream(SAY("a") "data: [DONE]", "a", SAYS("\"content\":\"a\""));
+  check_stream(SAY("a") DONE "data: nonsense\n\n" SAY("b"), "a",
+               SAYS("\"content\":\"a\""));
+  check_stream(SAY("a") STOP "data: {\"cut", "a", SAYS("\"content\":\"a\""));
+  check_stream(SAY("") STOP DONE, "", SAYS("\"content\":\"\""));
+  check_stream(CHUNK("\"role\":\"system\",\"content\":\"x\\n\\\"\"") DONE,
+               "x\n\"", SAYS("\"content\":\"x\\n\\\"\""));
+  check_stream("data: {\ndata: \"choices\":[{\"delta\":\ndata:{\"content\":"
+               "[{\"type\":\"text\",\"text\":\"a\"}]}}]}\n\n" DONE,
+               "a", SAYS("\"content\":\"a\""));
+}
+
+static void streamed_surrogates(void) {
+  check_stream(SAY("\\ud83d") SAY("\\ude00") DONE, "\xF0\x9F\x98\x80",
+               SAYS("\"content\":\"\xF0\x9F\x98\x80\""));
+  check_stream(SAY("a\\ud83d") SAY("b") DONE,
+               "a\xEF\xBF\xBD"
+               "b",
+               SAYS("\"content\":\"a\xEF\xBF\xBD"
+                    "b\""));
+  check_stream(SAY("a\\ud83d") DONE, "a\xEF\xBF\xBD",
+               SAYS("\"content\":\"a\xEF\xBF\xBD\""));
+}
+
+static void streamed_extras(void) {
+  check_stream("data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"B\""
+               "}},{\"index\":0,\"delta\":{\"content\":\"A\"}}]}\n\n"
+               "data: {\"choices\":null}\n\ndata: []\n\ndata: null\n\n"
+               "data: {}\n\n: ping\n\ndata:\n\nevent: ping\ndata: {}\n\n" DONE,
+               "A", SAYS("\"content\":\"A\""));
+  check_stream(CHUNK("\"reasoning_content\":\"hm\",\"content\":null")
+                   CHUNK("\"reasoning\":\"\\ud83d\"")
+                       CHUNK("\"reasoning\":\"\\ude00\"") SAY("a") DONE,
+               "a",
+               SAYS("\"content\":\"a\",\"reasoning_content\":\"hm\","
+                    "\"reasoning\":\"\xF0\x9F\x98\x80\""));
+  check_stream(CHUNK("\"content\":null,\"refusal\":\"I \"")
+                   CHUNK("\"refusal\":\"won't\"") STOP DONE,
+               "I won't", SAYS("\"content\":null,\"refusal\":\"I won't\""));
+  check_stream("data: {\"choices\":[{\"delta\":{\"content\":\"A\","
+               "\"c\\u006fntent\":\"B\"}}]}\n\n" DONE,
+               "B", SAYS("\"content\":\"B\""));
+}
+
+static void streamed_details(void) {
+  outcome o;
+  run_stream(&o,
+             "data: {\"model\":\"m\",\"usage\":{\"prompt_tokens\":1},"
+             "\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"
+             "data: {\"choices\":[{\"finish_reason\":\"eos\"}]}\n\n"
+             "data: {\"choices\":[{\"finish_reason\":\"\"}]}\n\n"
+             "data: {\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":6,"
+             "\"total_tokens\":11},\"choices\":[]}\n\n"
+             "data: {\"usage\":null}\n\n" DONE,
+             0);
+  CHECK_INT(o.code, DA_OK);
+  CHECK_STR(o.a.model, "m");
+  CHECK_STR(o.a.finish_reason, "eos");
+  CHECK_INT(o.a.usage.prompt, 5);
+  CHECK_INT(o.a.usage.completion, 6);
+  CHECK_INT(o.a.usage.total, 11);
+  dispose(&o);
+}
+
+static void check_broken(const char *body, int code, int retryable) {
+  outcome o;
+  run_stream(&o, body, 0);
+  if (o.code != code || o.err.retryable != retryable)
+    fprintf(stderr, "%s: %s\n", body, o.err.message);
+  CHECK_INT(o.code, code);
+  CHECK_INT(o.err.code, code);
+  CHECK_INT(o.err.retryable, retryable);
+  dispose(&o);
+}
+
+static void broken_streams(void) {
+  check_broken(SAY("a"), DA_ETRUNCATED, 1);
+  check_broken(SAY("a") "data: {\"choi", DA_ETRUNCATED, 1);
+  check_broken("data: {\"choices\":[{\"finish_reason\":\"\"}]}\n\n",
+               DA_ETRUNCATED, 1);
+  check_broken("", DA_ETRUNCATED, 1);
+  check_broken(DONE, DA_EEMPTY, 1);
+  check_broken("data: {} x\n\n" DONE, DA_EPROTOCOL, 0);
+  check_broken("data: 7\n\n" DONE, DA_EPROTOCOL, 0);
+  check_broken("data: hello\n\n" DONE, DA_EPROTOCOL, 0);
+  check_broken("data: {\"choices\":[{]}\n\n" DONE, DA_EPROTOCOL, 0);
+  check_broken(CHUNK("\"content\":42") DONE, DA_EPROTOCOL, 0);
+  check_broken(
+      SAY("a") "data: {\"error\":{\"type\":\"overloaded_error\"}}\n\n",
+      DA_ESERVER, 1);
+  check_broken("event: error\ndata: {\"message\":\"x\"}\n\n", DA_EAPI, 0);
+  check_broken("event: error\ndata: out of luck\n\n", DA_EAPI, 0);
+  check_broken("data: [{\"error\":{\"code\":429}}]\n\n", DA_ERATE, 1);
+  check_broken("data: {\"choices\":[{\"error\":{\"code\":502},"
+               "\"finish_reason\":\"error\"}]}\n\n",
+               DA_ESERVER, 1);
+  check_broken(CHUNK("\"tool_calls\":[{\"index\":0}]") STOP DONE,
+               DA_EUNSUPPORTED, 0);
+}
+
+static int cancel(void *ctx, da_text delta, da_err *err) {
+  (void)delta;
+  ++*(int *)ctx;
+  return da_fail(err, DA_ECANCELLED, "enough");
+}
+
+static void a_delta_function_stops_it(void) {
+  chat_stream s;
+  outcome o;
+  int calls = 0;
+  begin(&o);
+  chat_stream_init(&s, &reply, &o.a, cancel, &calls, CAP);
+  CHECK_INT(chat_stream_feed(&s, text(SAY("a") SAY("b")), &o.err),
+            DA_ECANCELLED);
+  CHECK_INT(calls, 1);
+  CHECK_STR(o.err.message, "enough");
+  chat_stream_dispose(&s);
+  dispose(&o);
+}
+
+int main(void) {
+  RUN(streamed_texts);
+  RUN(streamed_surrogates);
+  RUN(streamed_extras);
+  RUN(streamed_details);
+  RUN(broken_streams);
+  RUN(a_delta_function_stops_it);
+  return check_done();
+}
