@@ -116,30 +116,6 @@ static int check_model(da_text model, da_err *err) {
   return DA_OK;
 }
 
-/* `,"temperature":0.7` - and whether there is a "stream_options" in it. The
-** members are checked where they are to stand, as part of an object. */
-static int put_members(da_buf *body, da_text members, int *has_options,
-                       da_err *err) {
-  size_t from = body->len;
-  da_text object, value;
-  *has_options = 0;
-  if (!members.len)
-    return DA_OK;
-  da_buf_put(body, "{", 1);
-  da_buf_put(body, members.data, members.len);
-  da_buf_put(body, "}", 1);
-  if (body->failed)
-    return da_buf_check(body, "the request", err);
-  object.data = body->data + from;
-  object.len = body->len - from;
-  if (da_json_check(object, NULL) != DA_OK)
-    return da_fail(err, DA_EINVAL, "the request's members are not JSON");
-  *has_options = da_json_get(object, "stream_options", &value) > DA_JSON_BAD;
-  body->data[from] = ',';
-  body->len--;
-  return DA_OK;
-}
-
 int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
   int has_options, rc = check_model(r->model, err);
   if (rc != DA_OK)
@@ -150,7 +126,7 @@ int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
     return da_buf_check(body, "the request", err);
   da_buf_puts(body, "{\"model\":");
   da_json_put_string(body, r->model.data, r->model.len);
-  rc = put_members(body, r->members, &has_options, err);
+  rc = da_request_put_members(r, body, "stream_options", &has_options, err);
   if (rc != DA_OK)
     return rc;
   if (r->stream)

@@ -13,3 +13,28 @@ void da_answer_dispose(da_answer *a) {
   da_buf_dispose(&a->message);
   da_buf_dispose(&a->text);
 }
+
+int da_request_put_members(const da_request *r, da_buf *out, const char *name,
+                           int *named, da_err *err) {
+  da_text key, value;
+  da_json j;
+  *named = 0;
+  if (!r->members.len)
+    return DA_OK;
+  /* They lack the braces of an object: the walk starts inside. */
+  da_json_init(&j, r->members);
+  j.fresh = 1;
+  do {
+    if (da_json_member(&j, &key) != 1)
+      break;
+    *named |= da_json_equals(key, name);
+    if (da_json_value(&j, &value) != DA_JSON_NULL) {
+      da_buf_puts(out, ",");
+      da_buf_put(out, key.data - 1,
+                 (size_t)(value.data + value.len - key.data) + 1);
+    }
+  } while (!j.why && j.p < j.end);
+  if (j.why || j.p < j.end)
+    return da_fail(err, DA_EINVAL, "the request's members are not JSON");
+  return DA_OK;
+}

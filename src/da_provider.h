@@ -20,7 +20,8 @@ typedef struct da_request {
   da_text model;
   da_text system;            /* plain text; len 0: none */
   da_text members;           /* further members of the request body, as in
-                             ** `"temperature":0.7,"seed":1`; may be empty */
+                             ** `"temperature":0.7,"seed":1`; may be empty.
+                             ** null: not to be sent, not even by default */
   const da_history *history; /* messages from index `first` on are sent, */
   size_t first;
   const da_message *turn; /* then this one */
@@ -41,6 +42,12 @@ typedef struct da_answer {
 
 void da_answer_init(da_answer *a);
 void da_answer_dispose(da_answer *a);
+
+/* Appends `,"name":value` for each of the request's members that is not null;
+** *named tells whether `name` is among them, null or not. DA_EINVAL if they
+** are not JSON. */
+int da_request_put_members(const da_request *r, da_buf *out, const char *name,
+                           int *named, da_err *err);
 
 typedef struct da_provider_ops {
   uint32_t version;

@@ -39,6 +39,10 @@ static int chat_provider(da_agent *a, da_err *err) {
   o.transport = da_runtime_transport;
   o.transport_ctx = a->runtime;
   a->stale = 0;
+  if (s->insecure)
+    da_agent_log(a, DA_WARN, NULL,
+                 "certificates are not verified: whoever is in between can "
+                 "read the key and change the answers");
   return da_provider_chat(&a->chat, &o, err);
 }
 
@@ -84,11 +88,17 @@ static int request(da_turn *t, da_delta_fn delta, void *ctx, da_err *err) {
   r.first =
       s->max_history ? da_history_window(r.history, s->max_history - 1) : 0;
   code = da_buf_check(&members, "the request", err);
+  da_agent_log(a, DA_DEBUG, NULL, "asking %s with %zu earlier messages",
+               s->model, r.history->len - r.first);
   if (!code)
     code = t->provider->ops->start(t->provider, &t->call, &r, &t->answer,
                                    delta, ctx, err);
   da_buf_dispose(&members);
   return code;
+}
+
+static void tell_failure(da_agent *a, const da_err *err) {
+  da_agent_log(a, DA_WARN, err, "the turn failed: %s", err->message);
 }
 
 int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
@@ -111,10 +121,12 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   a->talking = 1;
   if (!code)
     code = request(t, delta, ctx, err);
-  if (code)
-    da_turn_free(t);
-  else
+  if (!code) {
     *out = t;
+    return DA_OK;
+  }
+  tell_failure(a, err);
+  da_turn_free(t);
   return code;
 }
 
@@ -161,6 +173,9 @@ static int finish(da_turn *t, da_err *err) {
   memcpy(a->finish_reason, t->answer.finish_reason, sizeof a->finish_reason);
   memcpy(a->model, t->answer.model, sizeof a->model);
   memcpy(a->request_id, t->answer.request_id, sizeof a->request_id);
+  da_agent_log(a, DA_DEBUG, NULL,
+               "answered: %zu bytes, finish reason %s, %lld tokens",
+               t->answer.text.len, a->finish_reason, (long long)a->last.total);
   if (da_agent_remembers(a))
     da_agent_changed(a);
   return 1;
@@ -168,7 +183,11 @@ static int finish(da_turn *t, da_err *err) {
 
 int da_turn_step(da_turn *t, double seconds, da_err *err) {
   int code = t->provider->ops->step(t->provider, t->call, seconds, err);
-  return code == 1 ? finish(t, err) : code;
+  if (code == 1)
+    code = finish(t, err);
+  if (code < 0)
+    tell_failure(t->agent, err);
+  return code;
 }
 
 da_text da_turn_text(const da_turn *t) {

@@ -57,7 +57,7 @@ static int provider_start(da_provider *p, da_call **out, const da_request *r,
                           da_answer *answer, da_delta_fn delta, void *ctx,
                           da_err *err) {
   da_call *c = calloc(1, sizeof *c);
-  int code;
+  int named, code;
   if (!c)
     return da_nomem(err);
   c->provider = (l_provider *)p;
@@ -68,14 +68,12 @@ static int provider_start(da_provider *p, da_call **out, const da_request *r,
   da_buf_puts(&c->request, "{\"model\":");
   da_json_put_string(&c->request, r->model.data, r->model.len);
   da_buf_puts(&c->request, r->stream ? ",\"stream\":true" : "");
-  if (r->members.len) {
-    da_buf_puts(&c->request, ",");
-    da_buf_put(&c->request, r->members.data, r->members.len);
-  }
+  code = da_request_put_members(r, &c->request, "", &named, err);
   da_buf_puts(&c->request, ",\"messages\":[");
   put_messages(r, &c->request);
   da_buf_puts(&c->request, "]}");
-  code = da_buf_check(&c->request, "the request", err);
+  if (!code)
+    code = da_buf_check(&c->request, "the request", err);
   if (code) {
     da_buf_dispose(&c->request);
     free(c);
