@@ -9,6 +9,7 @@
 --   server:requests()[1].headers.authorization, .header_list, .body, .path,
 --       .protocol ("1.1" or "2"), .connection, .at
 --   server:stats().connections
+--   server:go()                       -- for an answer with a gate
 --   server:reset()
 --   server:stop()
 --
@@ -81,6 +82,10 @@ end
 
 function server:stats()
   return call(self, "GET", "/_stats")
+end
+
+function server:go()
+  call(self, "POST", "/_go")
 end
 
 function server:reset()

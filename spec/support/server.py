@@ -19,9 +19,11 @@ its members are optional:
   status        200; reason: its text
   headers       {"name": "value"} or [["name", "value"], ...]
   body          text; json: a value to encode; base64: bytes
+  times         the body so many times over
   chunks        list of texts: the body in pieces, each sent by itself
   chunk_size    the body cut into pieces of so many bytes
   delay_ms      wait before each piece but the first
+  gate          true: before each piece but the first wait for a POST /_go
   wait_ms       wait before anything is sent
   framing       "length" (the default), "chunked" (the default with chunks,
                 each piece one chunk), "close" (until the connection ends)
@@ -30,7 +32,8 @@ its members are optional:
   raw           base64: all bytes of the answer, head and body; only
                 chunk_size, delay_ms, wait_ms and the endings go with it
   cut           end after so many bytes of the body
-  close         true: end the connection afterwards
+  close         true: end the connection afterwards; "silent": without
+                having said so in the header
   hang          true: send what there is, then neither end nor close
   reset         true: send what there is, then reset the connection
 
@@ -38,6 +41,7 @@ GET  /_requests  what was received: [{method, path, headers: [[name, value],
                  ...], body (base64), connection (a number), at (seconds),
                  protocol ("1.1" or "2")}]
 GET  /_stats     {connections, open, requests, answers_left}
+POST /_go        lets the next piece of an answer with a gate go
 POST /_reset     forgets script, requests and counts
 These are not counted themselves. Over HTTP/2 a framing means nothing, `raw`
 is not possible, and cut, hang and reset concern the stream alone.
@@ -80,6 +84,7 @@ class State:
         self.last = None
         self.requests = []
         self.connections = set()
+        self.gate = threading.Semaphore(0)
 
     def next_answer(self):
         with self.lock:
@@ -231,13 +236,14 @@ class Connection:
     def send(self, answer, keep):
         """Sends; returns whether the connection may be used again."""
         time.sleep(answer.get("wait_ms", 0) / 1000)
-        close = bool(answer.get("close")) or not keep
+        close = answer.get("close") is True or not keep
         if "raw" in answer:
             raw = base64.b64decode(answer["raw"])
             head, close = b"", True
             pieces = cut(raw, answer.get("chunk_size") or len(raw) or 1)
         else:
             head, pieces, close = self.encode(answer, close)
+        close = close or bool(answer.get("close"))
         left = answer.get("cut")
         if left is not None:
             pieces = shorten(pieces, left)
@@ -248,7 +254,7 @@ class Connection:
             self.sock.sendall(head)
         for index, piece in enumerate(pieces):
             if index:
-                time.sleep(answer.get("delay_ms", 0) / 1000)
+                self.pause(answer)
             self.sock.sendall(piece)
         if answer.get("hang"):
             while self.sock.recv(1 << 16):  # until the other side goes
@@ -259,6 +265,11 @@ class Connection:
                                  struct.pack("ii", 1, 0))
             return False
         return not close
+
+    def pause(self, answer):
+        time.sleep(answer.get("delay_ms", 0) / 1000)
+        if answer.get("gate"):
+            self.state.gate.acquire(timeout=30)
 
     @staticmethod
     def encode(answer, close):
@@ -341,7 +352,7 @@ class Connection2(Connection):
         for index, piece in enumerate(
                 shorten(pieces, answer.get("cut", 1 << 60))):
             if index:
-                time.sleep(answer.get("delay_ms", 0) / 1000)
+                self.pause(answer)
             while piece:
                 room = min(self.h2.local_flow_control_window(stream),
                            self.h2.max_outbound_frame_size)
@@ -379,6 +390,8 @@ def body_of(answer):
         pieces = [answer["body"].encode()]
     elif "base64" in answer:
         pieces = [base64.b64decode(answer["base64"])]
+    if answer.get("times"):
+        pieces = [b"".join(pieces) * answer["times"]]
     if answer.get("gzip"):
         pieces = [gzip.compress(b"".join(pieces))]
         headers.append(["Content-Encoding", "gzip"])
@@ -416,6 +429,9 @@ def control(state, method, path, body):
                              "open": state.open - 1,
                              "requests": len(state.requests),
                              "answers_left": len(state.answers)}}
+        if path == "/_go":
+            state.gate.release()
+            return {"json": True}
         if path == "/_reset":
             state.reset()
             return {"json": True}
