@@ -41,6 +41,7 @@ typedef struct call {
   int inside;    /* a delta function is being called */
   int closing;   /* [DONE] was seen in an earlier step */
   int over;      /* 1 or the error's code: the last step's result */
+  size_t looked; /* as many bytes of http->body have been looked at */
   double linger; /* da_now() at which a complete answer is over */
 } call;
 
@@ -244,13 +245,14 @@ static int chat_step(da_provider *p, da_call *base, double seconds,
                        : da_fail(err, c->over, "the call has failed before");
   if (seconds > da_left(c->linger))
     seconds = da_left(c->linger);
-  /* A step for another call may have brought our bytes already. */
-  if (!h->done && !h->body.len)
+  /* A step for another call may have brought us bytes already. */
+  if (!h->done && h->body.len == c->looked)
     rc = c->transport->ops->step(c->transport, seconds, err);
   if (rc == DA_OK) {
     c->inside = 1;
     rc = work(c, err);
     c->inside = 0;
+    c->looked = h->body.len;
   }
   c->over = rc;
   if (rc == 1)
