@@ -139,11 +139,11 @@ static inline char *slurp(const char *path, size_t *len) {
 ** one write, a rename over it; `durable`: with the flushes of both. */
 static inline void bare_save(int dir, const char *name, const char *bytes,
                              size_t len, int durable) {
-  char temp[64];
+  char temp[128];
   static _Thread_local unsigned serial;
   snprintf(temp, sizeof temp, ".%s.%lx%u", name, (long)getpid(), serial++);
-  int fd = sys(openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600),
-               temp);
+  int fd = sys(
+      openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), temp);
   if (write(fd, bytes, len) != (ssize_t)len)
     die(temp, "cannot be written");
   if (durable)

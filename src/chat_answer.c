@@ -1,7 +1,7 @@
 /* chat_answer.c - whole answers of the chat-completions protocol. */
 #include "chat_answer.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "da_utf8.h"
@@ -71,19 +71,33 @@ void chat_read_usage(da_answer *a, da_text usage) {
   a->has_usage = u->total > 0;
 }
 
+/* The character that an escape stands for, if it is one of ASCII; *i is
+** where its backslash is, and then its last byte. */
+static char escaped(da_text raw, size_t *i) {
+  char hex[5] = {0};
+  long unit;
+  char c = raw.data[++*i];
+  if (c != 'u')
+    return strchr("bfnrt", c) ? '\0' : c;
+  memcpy(hex, raw.data + *i + 1, 4);
+  *i += 4;
+  unit = strtol(hex, NULL, 16);
+  return unit < 0x80 ? (char)unit : '\0';
+}
+
 void chat_copy_name(char *to, size_t size, da_json_type type, da_text raw) {
-  da_buf b;
   size_t used = 0;
   if (type != DA_JSON_STRING)
     return;
-  da_buf_init(&b, raw.len * 3);
-  da_json_unescape(&b, raw, NULL);
-  for (size_t i = 0; !b.failed && i < b.len && used + 1 < size; i++)
-    if (b.data[i] >= ' ' && b.data[i] <= '~')
-      to[used++] = b.data[i];
+  for (size_t i = 1; i + 1 < raw.len && used + 1 < size; i++) {
+    char c = raw.data[i];
+    if (c == '\\')
+      c = escaped(raw, &i);
+    if (c >= ' ' && c <= '~')
+      to[used++] = c;
+  }
   if (used)
     to[used] = '\0';
-  da_buf_dispose(&b);
 }
 
 /* ---- calls of tools ---- */

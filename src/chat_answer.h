@@ -21,7 +21,7 @@ int chat_put_content(da_buf *out, da_json_type type, da_text content,
 void chat_read_usage(da_answer *a, da_text usage);
 
 /* Copies the string `raw`, decoded and cut to fit, as a C string of
-** printable characters. */
+** printable ASCII. An empty one changes nothing. */
 void chat_copy_name(char *to, size_t size, da_json_type type, da_text raw);
 
 /* Whether a "tool_calls" or "function_call" asks for something. */

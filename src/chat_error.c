@@ -315,9 +315,10 @@ int chat_http_error(const chat_reply *r, da_text body, da_err *err) {
   int code;
   facts_init(&f);
   da_buf_init(&repaired, SIZE_MAX / 2);
-  if (da_utf8_check(body.data, body.len) != body.len &&
-      da_utf8_repair(&repaired, body.data, body.len) == DA_OK)
+  if (da_utf8_check(body.data, body.len) != body.len) {
+    f.message.failed = da_utf8_repair(&repaired, body.data, body.len);
     body = da_buf_text(&repaired);
+  }
   /* What is no JSON, or was cut, is shown as it is. */
   if (da_json_check(body, NULL) == DA_OK)
     read_value(&f, chat_find_error(body, &value) ? value : trim(body));

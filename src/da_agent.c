@@ -320,11 +320,9 @@ static void leave_session(da_agent *a) {
 }
 
 int da_agent_close(da_agent *a, da_err *err) {
-  int code = DA_OK;
-  if (a->talking)
-    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
-  if (a->closed)
-    return DA_OK;
+  int code = da_agent_check_idle(a, err);
+  if (code || a->closed)
+    return code;
   if (a->session)
     code = da_agent_flush(a, -1, err);
   leave_session(a);

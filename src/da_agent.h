@@ -43,6 +43,10 @@ int da_agent_set_provider(da_agent *a, da_provider *p, da_err *err);
 ** DA_ENOMEM ... */
 int da_agent_resolve(da_agent *a, da_err *err);
 
+/* DA_EBUSY in the middle of a turn, or of a function of the session's own
+** store that has called back: the conversation must stay as it is. */
+int da_agent_check_idle(da_agent *a, da_err *err);
+
 /* The store that the settings mean: a new reference. */
 int da_agent_backend(da_agent *a, da_backend **out, da_err *err);
 

@@ -172,6 +172,18 @@ int da_agent_resolve(da_agent *a, da_err *err) {
   return code;
 }
 
+int da_agent_check_idle(da_agent *a, da_err *err) {
+  int fresh, code = DA_OK;
+  if (a->talking)
+    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
+  if (!a->session || a->closed)
+    return DA_OK;
+  code = prepare(a, &fresh, err);
+  if (!code && da_session_entered(a->session))
+    code = da_fail(err, DA_EBUSY, "the agent's backend is at work");
+  return code;
+}
+
 /* ---- saving ---- */
 
 static int queue(da_agent *a, int force, da_err *err) {
@@ -294,9 +306,9 @@ int da_agent_list(da_agent *a, da_store_ids *ids, da_err *err) {
 /* ---- history ---- */
 
 int da_agent_set_history(da_agent *a, da_history *h, da_err *err) {
-  int code = a->talking ? da_fail(err, DA_EBUSY,
-                                  "the agent is in the middle of a turn")
-                        : da_agent_resolve(a, err);
+  int code = da_agent_check_idle(a, err);
+  if (!code)
+    code = da_agent_resolve(a, err);
   if (code)
     return code;
   da_history_dispose(&a->history);

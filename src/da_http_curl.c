@@ -21,6 +21,7 @@
 #include "da_version.h"
 
 #define ERROR_BODY ((size_t)64 << 10)
+#define DAY 86400.0
 #define STOP_ENOUGH 1 /* no failure: the rest is not wanted */
 
 typedef struct transport transport;
@@ -35,7 +36,7 @@ struct exchange {
   da_http_head head;
   size_t received, max_body;
   double started, last; /* da_now(); last: of a byte of the body */
-  double connect, idle; /* seconds, DA_NEVER for none */
+  double connect, idle; /* seconds */
   double deadline;
   int connected, awaited; /* awaited: the idle time counts */
   int stop;               /* why a callback stopped it: a code */
@@ -51,6 +52,7 @@ struct transport {
   pid_t pid;    /* the process whose sockets these are */
   int *sockets; /* open ones: a forked child closes them unseen */
   size_t open, room;
+  int starved; /* a socket was not opened for want of memory */
 };
 
 /* ---- called by curl ---- */
@@ -100,8 +102,10 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose,
   if (t->open == t->room) {
     size_t room = t->room ? t->room * 2 : 8;
     int *more = realloc(t->sockets, room * sizeof *more);
-    if (!more)
+    if (!more) {
+      t->starved = 1;
       return CURL_SOCKET_BAD;
+    }
     t->sockets = more;
     t->room = room;
   }
@@ -133,7 +137,8 @@ static exchange *finish(exchange *x) {
 }
 
 static void set_timeout(da_err *err, const char *what, double seconds) {
-  da_fail(err, DA_ETIMEOUT, "%s within %g s", what, seconds);
+  double rounded = (double)(int64_t)(seconds * 1000 + 0.5) / 1000;
+  da_fail(err, DA_ETIMEOUT, "%s within %g s", what, rounded);
   err->retryable = 1;
 }
 
@@ -167,7 +172,8 @@ static void check_time(exchange *x, double now) {
 
 static void fail(exchange *x, CURLcode code) {
   da_err *err = &x->http.err;
-  if (x->stop == DA_ENOMEM)
+  if (x->stop == DA_ENOMEM ||
+      (x->owner->starved && code == CURLE_COULDNT_CONNECT))
     da_nomem(err);
   else if (x->stop == DA_ETOOLARGE)
     da_fail(err, x->stop, "the answer is larger than %zu bytes", x->max_body);
@@ -240,6 +246,7 @@ static int curl_step(da_transport *base, double seconds, da_err *err) {
   if (t->pid != getpid())
     return da_fail(err, DA_ECLOSED, "the connections are the parent's");
   t->events = 0;
+  t->starved = 0;
   do {
     if (!is_busy(t))
       break;
@@ -328,7 +335,7 @@ static CURLcode set_security(exchange *x, const da_http_request *r) {
 
 static CURLcode set_request(exchange *x, const da_http_request *r) {
   CURLcode rc = CURLE_OK;
-  double ms = earlier(x->connect, 86400) * 1000 + 1;
+  double ms = x->connect * 1000 + 1;
   SET(CURLOPT_URL, r->url);
   SET(CURLOPT_HTTPHEADER, x->headers);
   SET(CURLOPT_USERAGENT, "deepagent/" DA_VERSION);
@@ -382,7 +389,7 @@ static int curl_start(da_transport *base, da_http **out,
   x->head.http = &x->http;
   x->max_body = r->max_body;
   x->started = x->last = da_now();
-  x->connect = r->connect_timeout > 0 ? r->connect_timeout : DA_NEVER;
+  x->connect = r->connect_timeout > 0 ? earlier(r->connect_timeout, DAY) : DAY;
   x->idle = r->idle_timeout > 0 ? r->idle_timeout : DA_NEVER;
   x->deadline = r->deadline;
   x->awaited = r->stream;

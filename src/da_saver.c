@@ -303,6 +303,15 @@ int da_session_flush(da_session *s, double seconds, da_err *err) {
   return code;
 }
 
+int da_session_entered(da_session *s) {
+  da_saver *saver = lock(s);
+  const da_channel *c = s->channel;
+  int entered = c->busy && c->inline_busy &&
+                pthread_equal(c->runner, pthread_self());
+  pthread_mutex_unlock(&saver->lock);
+  return entered;
+}
+
 /* ---- telling ---- */
 
 void da_session_tell(da_session *s, da_level level, int code,

@@ -61,6 +61,10 @@ int da_session_save(da_session *s, const da_history *history, da_text meta,
 ** DA_OK, DA_ETIMEOUT, or why it could not be stored. */
 int da_session_flush(da_session *s, double seconds, da_err *err);
 
+/* Whether the caller is in the middle of a function of the session's store,
+** which has called back. */
+int da_session_entered(da_session *s);
+
 /* Deletes the stored session and drops what is pending for it from this
 ** process. DA_OK, or DA_ENOTFOUND if there was none. */
 int da_session_remove(da_session *s, da_err *err);

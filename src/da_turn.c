@@ -105,9 +105,9 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
                   void *ctx, da_err *err) {
   da_turn *t;
   int code;
-  if (a->talking)
-    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
-  code = da_agent_resolve(a, err);
+  code = da_agent_check_idle(a, err);
+  if (!code)
+    code = da_agent_resolve(a, err);
   if (code)
     return code;
   t = calloc(1, sizeof *t);

@@ -115,21 +115,35 @@ static int l_agent_close(lua_State *L) {
   return answer(L, code, &err);
 }
 
+/* The last chance of a store in Lua. The collector has taken us and perhaps
+** the store's table out of the owners' map: they are put back. It also lets
+** no hook run on L, and a function that does not end must be stopped: so
+** this runs on a thread of its own. */
+static void flush_last(lua_State *L, l_agent *a, da_agent *agent) {
+  da_backend *b = agent->settings.backend;
+  lua_State *own = lua_newthread(L), *before;
+  da_err err;
+  l_owner_set(L, a, 1);
+  if (lua_getiuservalue(L, 1, L_BACKEND) == LUA_TUSERDATA &&
+      lua_getiuservalue(L, -1, 1) == LUA_TTABLE)
+    l_owner_set(L, da_backend_store(b), -1);
+  a->runtime->timeout = agent->settings.save_timeout;
+  before = l_enter(a->runtime, own);
+  da_agent_flush(agent, -1, &err);
+  l_leave(a->runtime, before);
+}
+
 /* Also after a failed construction, and twice. What is pending is saved in
-** the background; a store in Lua gets its last chance here. */
+** the background, but by a store in Lua now. */
 static int l_agent_gc(lua_State *L) {
   l_agent *a = luaL_checkudata(L, 1, AGENT_TYPE);
   da_agent *agent = a->agent;
-  da_err err;
-  lua_State *before;
   if (!agent)
     return 0;
   a->agent = NULL;
-  before = l_enter(a->runtime, L);
   if (agent->session && agent->settings.backend &&
       (da_backend_flags(agent->settings.backend) & DA_STORE_OWNER_THREAD))
-    da_agent_flush(agent, -1, &err);
-  l_leave(a->runtime, before);
+    flush_last(L, a, agent);
   da_agent_free(agent);
   return 0;
 }

@@ -47,10 +47,31 @@ static int raise(lua_State *L, const da_err *err) {
   return lua_error(L);
 }
 
+/* The table of options at index 1, or nothing: it has no keys but these. */
+static void check_options(lua_State *L, const char *const names[]) {
+  lua_settop(L, 1);
+  if (lua_isnil(L, 1))
+    return;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    const char *name = luaL_tolstring(L, -2, NULL);
+    int i = 0;
+    while (names[i] && strcmp(names[i], name) != 0)
+      i++;
+    if (!names[i])
+      luaL_argerror(L, 1, lua_pushfstring(L, "unknown option '%s'", name));
+    lua_pop(L, 2);
+  }
+}
+
 int l_memory_backend(lua_State *L) {
-  l_backend *b = push_new(L);
+  static const char *const options[] = {NULL};
+  l_backend *b;
   da_store *store;
   da_err err;
+  check_options(L, options);
+  b = push_new(L);
   return da_store_memory(&store, &err) ? raise(L, &err) : give(L, b, store);
 }
 
@@ -64,12 +85,13 @@ static int find_file(lua_State *L, const char *path, int durable) {
 }
 
 int l_file_backend(lua_State *L) {
+  static const char *const options[] = {"path", "durable", "max_bytes", NULL};
   da_file_options o = {NULL, 1, 0};
   l_backend *b;
   da_store *store;
   da_err err;
-  if (!lua_isnoneornil(L, 1)) {
-    luaL_checktype(L, 1, LUA_TTABLE);
+  check_options(L, options);
+  if (!lua_isnil(L, 1)) {
     lua_getfield(L, 1, "path");
     lua_getfield(L, 1, "durable");
     lua_getfield(L, 1, "max_bytes");
@@ -203,6 +225,7 @@ static int l_backend_save(lua_State *L) {
   luaL_checktype(L, 3, LUA_TTABLE);
   if (!id)
     return l_fail(L, &err);
+  lua_settop(L, 4);
   s = push_stored(L);
   for (lua_Integer i = 1, n = luaL_len(L, 3); i <= n; i++) {
     da_message *m;
@@ -212,9 +235,10 @@ static int l_backend_save(lua_State *L) {
       return l_fail(L, &err);
     lua_pop(L, 1);
   }
-  if (!lua_isnoneornil(L, 4)) {
+  if (!lua_isnil(L, 4)) {
     luaL_checktype(L, 4, LUA_TTABLE);
     l_json_put(L, 4, &s->meta, "the info");
+    luaL_argcheck(L, s->meta.data[0] == '{', 4, "must have named fields");
   }
   before = l_enter(b->runtime, L);
   code = da_store_save(b->backend, id, &s->history, 0, da_buf_text(&s->meta),

@@ -81,13 +81,16 @@ static int take_object(lua_State *L, int index, int code, da_err *err) {
   lua_getfield(L, index, "code");
   if (lua_type(L, -1) == LUA_TSTRING)
     code = code_of(lua_tostring(L, -1), code);
-  lua_getfield(L, index, "message");
-  da_fail(err, code, "%s", luaL_tolstring(L, -1, NULL));
+  if (lua_getfield(L, index, "message") != LUA_TSTRING) {
+    luaL_tolstring(L, index, NULL); /* it may be able to tell itself */
+    lua_replace(L, -2);
+  }
+  da_fail(err, code, "%s", lua_tostring(L, -1));
   lua_getfield(L, index, "retryable");
   err->retryable = lua_toboolean(L, -1);
   lua_getfield(L, index, "status");
   err->status = (int)lua_tointeger(L, -1);
-  lua_pop(L, 5);
+  lua_pop(L, 4);
   return code;
 }
 

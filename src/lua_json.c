@@ -257,10 +257,15 @@ void l_message_push(lua_State *L, const da_message *m) {
   size_t len;
   const char *s = lua_tolstring(L, -1, &len);
   int same = s && len == id.len && memcmp(s, id.data, len) == 0;
-  lua_pop(L, 1);
+  int timed = lua_getfield(L, -2, "created_at") == LUA_TNUMBER;
+  lua_pop(L, 2);
   if (!same) {
     lua_pushlstring(L, id.data, id.len);
     lua_setfield(L, -2, "id");
+  }
+  if (!timed) {
+    lua_pushnumber(L, da_message_created_at(m));
+    lua_setfield(L, -2, "created_at");
   }
 }
 

@@ -98,7 +98,8 @@ static int l_on_delta(lua_State *L) {
   if (!c->delta || !delta.len)
     return 0;
   c->told = 1;
-  c->code = c->delta(c->ctx, delta, c->err);
+  if (!c->code) /* else the function has caught our error, and goes on */
+    c->code = c->delta(c->ctx, delta, c->err);
   if (c->code) {
     lua_pushlightuserdata(L, (void *)&stopped);
     return lua_error(L);
@@ -162,6 +163,24 @@ static void push_with_role(lua_State *L, int index) {
   lua_replace(L, index);
 }
 
+/* *c->err says why. */
+static void no_message(da_call *c) {
+  const da_err why = *c->err;
+  c->code = why.code;
+  if (why.code != DA_ENOMEM)
+    c->code = da_fail(c->err, DA_EPROVIDER,
+                      "the provider's complete returned no message: %.400s",
+                      why.message);
+}
+
+/* A text, parts, or nothing beside tool calls. */
+static int has_text(const da_message *m) {
+  da_text value;
+  da_json_type type = da_json_get(da_message_json(m), "content", &value);
+  return type == DA_JSON_STRING || type == DA_JSON_ARRAY ||
+         type == DA_JSON_NULL || type == DA_JSON_BAD;
+}
+
 /* The first result: a message table, or just its text. */
 static void take_message(lua_State *L, int index, da_call *c) {
   da_answer *a = c->answer;
@@ -181,7 +200,7 @@ static void take_message(lua_State *L, int index, da_call *c) {
     push_with_role(L, index);
   m = l_message_take(L, index, c->err);
   if (!m) {
-    c->code = c->err->code;
+    no_message(c);
     return;
   }
   tail = da_message_tail(m);
@@ -190,6 +209,8 @@ static void take_message(lua_State *L, int index, da_call *c) {
   da_message_content(m, &a->text);
   if (da_message_role(m) != DA_ROLE_ASSISTANT)
     wrong(c, "returned a message that is not the assistant's");
+  else if (!has_text(m))
+    wrong(c, "returned a message whose content is no text");
   da_message_unref(m);
   if (!c->code && (a->message.failed || a->text.failed))
     c->code = da_nomem(c->err);
@@ -208,6 +229,8 @@ static int l_run(lua_State *L) {
   lua_pushinteger(L, c->serial);
   lua_pushcclosure(L, l_on_delta, 1);
   lua_call(L, 3, 2);
+  if (c->code)
+    return 0;
   if (lua_isnil(L, 3)) {
     if (lua_isnil(L, 4))
       wrong(c, "returned nothing");
@@ -236,7 +259,7 @@ static int provider_step(da_provider *p, da_call *c, double seconds,
   r->calls = c;
   lua_pushcfunction(L, l_run);
   lua_pushlightuserdata(L, c);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK && lua_touserdata(L, -1) != &stopped)
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK && !c->code)
     c->code = l_error_take(L, -1, DA_EPROVIDER, err);
   lua_settop(L, top);
   r->calls = c->outer;

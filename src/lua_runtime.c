@@ -52,6 +52,8 @@ l_runtime *l_runtime_get(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &runtime_key) == LUA_TUSERDATA) {
     r = lua_touserdata(L, -1);
     lua_pop(L, 1);
+    if (!r->runtime) /* a finalizer that runs after ours */
+      luaL_error(L, "deepagent cannot be used while its state closes");
     return r;
   }
   lua_pop(L, 1);

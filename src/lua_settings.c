@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "da_utf8.h"
 #include "lua_agent.h"
 #include "lua_backend.h"
 #include "lua_json.h"
@@ -144,12 +145,18 @@ static int l_with_extra(lua_State *L) {
   json = l_buf_push(L, DA_MESSAGE_MAX);
   lua_pushnil(L);
   while (lua_next(L, 2)) {
+    const char *name;
+    size_t len;
     int code;
     luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 2,
                   "its keys must be strings");
+    name = lua_tolstring(L, -2, &len);
+    luaL_argcheck(L, strlen(name) == len, 2, "a key of it has a NUL byte");
+    luaL_argcheck(L, da_utf8_check(name, len) == len, 2,
+                  "a key of it is not valid UTF-8");
     da_buf_reset(json);
-    l_json_put(L, -1, json, lua_tostring(L, -2));
-    code = da_agent_set_extra(a->agent, lua_tostring(L, -2), json->data, &err);
+    l_json_put(L, -1, json, name);
+    code = da_agent_set_extra(a->agent, name, json->data, &err);
     if (code)
       return done(L, code, &err, 2);
     lua_pop(L, 1);
@@ -172,26 +179,30 @@ static int l_with_header(lua_State *L) {
   return done(L, da_agent_add_header(a->agent, name, value, &err), &err, 2);
 }
 
+static double *timeout_field(da_timeouts *t, const char *name) {
+  if (name && strcmp(name, "connect") == 0)
+    return &t->connect;
+  if (name && strcmp(name, "idle") == 0)
+    return &t->idle;
+  return name && strcmp(name, "total") == 0 ? &t->total : NULL;
+}
+
 /* A number: of seconds in total; or {connect=, idle=, total=}. */
 static int l_with_timeout(lua_State *L) {
-  static const char *const names[] = {"connect", "idle", "total"};
   l_agent *a = l_agent_check(L);
   da_timeouts t = a->agent->settings.timeouts;
-  double *const fields[] = {&t.connect, &t.idle, &t.total};
   if (lua_type(L, 2) != LUA_TTABLE) {
     t.total = check_seconds(L, 2);
   } else {
     lua_pushnil(L);
     while (lua_next(L, 2)) {
-      int i = 0;
-      while (i < 3 && (lua_type(L, -2) != LUA_TSTRING ||
-                       strcmp(lua_tostring(L, -2), names[i]) != 0))
-        i++;
+      int is_name = lua_type(L, -2) == LUA_TSTRING;
+      double *field = timeout_field(&t, is_name ? lua_tostring(L, -2) : NULL);
       luaL_argcheck(L,
-                    i < 3 && lua_type(L, -1) == LUA_TNUMBER &&
+                    field && lua_type(L, -1) == LUA_TNUMBER &&
                         lua_tonumber(L, -1) > 0,
                     2, "must have positive seconds for connect, idle, total");
-      *fields[i] = lua_tonumber(L, -1);
+      *field = lua_tonumber(L, -1);
       lua_pop(L, 1);
     }
   }

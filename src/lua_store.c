@@ -30,11 +30,17 @@ typedef struct job {
 static const char interrupted = 0;
 
 /* A Lua function that does not end is stopped; a C function that hangs
-** cannot be. */
+** cannot be. Where it catches that and goes on, it is stopped sooner each
+** time, until no instruction is left to catch it again. A coroutine that was
+** made meanwhile has the hook too, and may outlive the call. */
 static void count_hook(lua_State *L, lua_Debug *ar) {
   l_runtime *r = l_runtime_get(L);
+  int count = lua_gethookcount(L);
   (void)ar;
-  if (da_now() > r->deadline) {
+  if (r->deadline == 0) {
+    lua_sethook(L, NULL, 0, 0);
+  } else if (da_now() > r->deadline) {
+    lua_sethook(L, count_hook, LUA_MASKCOUNT, count > 10 ? count / 10 : 1);
     lua_pushlightuserdata(L, (void *)&interrupted);
     lua_error(L);
   }

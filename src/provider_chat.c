@@ -220,7 +220,7 @@ static int end_whole(call *c, da_err *err) {
 
 static int work(call *c, da_err *err) {
   da_http *h = c->http;
-  if (!h->status)
+  if (!h->status || h->err.code == DA_ENOMEM)
     return h->done ? transport_error(c, err) : 0;
   if (h->status < 200 || h->status > 299)
     return h->done ? chat_http_error(&c->reply, da_buf_text(&h->body), err)

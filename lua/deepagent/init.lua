@@ -27,8 +27,21 @@ local function check(condition, level, ...)
 end
 
 local function check_option(where, name, value, kind)
-  check(type(value) == kind, 4, "%s: %s must be a %s, not a %s", where, name,
+  check(type(value) == kind, 3, "%s: %s must be a %s, not a %s", where, name,
     kind, type(value))
+end
+
+--- Calls a method with what an option says; its complaint names the option
+--- and where the constructor was called, not this place here.
+local function apply(method, agent, where, option, ...)
+  local ok, why = pcall(method, agent, ...)
+  if ok then return end
+  local complaint = type(why) == "string"
+    and why:match "^bad argument #%d+ to '[^']*' (%b())$"
+  if complaint then
+    why = ("%s: bad option '%s' %s"):format(where, option, complaint)
+  end
+  error(why, 3)
 end
 
 --- Applies options to a new agent, in no particular order.
@@ -37,7 +50,7 @@ local function configure(agent, options, where)
     local value = options[name]
     if value ~= nil then
       check_option(where, name, value, kind)
-      agent["_" .. name](agent, value)
+      apply(agent["_" .. name], agent, where, name, value)
     end
   end
   for header, option in pairs {
@@ -45,29 +58,23 @@ local function configure(agent, options, where)
   } do
     if options[option] ~= nil then
       check_option(where, option, options[option], "string")
-      agent:with_header(header, options[option])
+      apply(agent.with_header, agent, where, option, header, options[option])
     end
   end
   if options.headers ~= nil then
     check_option(where, "headers", options.headers, "table")
     for name, value in pairs(options.headers) do
-      agent:with_header(name, value)
+      apply(agent.with_header, agent, where, "headers", name, value)
     end
   end
   for name, value in pairs(options) do
     if not reach[name] and not handled[name] then
       local setting = type(name) == "string" and agent["with_" .. name]
-      check(setting, 3, "%s: unknown option '%s'", where, tostring(name))
-      setting(agent, value)
+      check(setting, 2, "%s: unknown option '%s'", where, tostring(name))
+      apply(setting, agent, where, name, value)
     end
   end
   return agent:_check()
-end
-
-local function check_provider(where, provider)
-  check_option(where, "provider", provider, "table")
-  check(type(provider.complete) == "function", 3,
-    "%s: the provider has no function 'complete'", where)
 end
 
 local function construct(where, service, model, options)
@@ -75,7 +82,11 @@ local function construct(where, service, model, options)
   if options.api_key ~= nil then
     check_option(where, "api_key", options.api_key, "string")
   end
-  if options.provider ~= nil then check_provider(where, options.provider) end
+  if options.provider ~= nil then
+    check_option(where, "provider", options.provider, "table")
+    check(type(options.provider.complete) == "function", 2,
+      "%s: the provider has no function 'complete'", where)
+  end
   local agent = core.agent(service, model, options.api_key, options.provider)
   return configure(agent, options, where)
 end

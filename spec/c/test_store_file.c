@@ -260,7 +260,8 @@ static void puts_aside(void) {
   s = kit_store(dir, 1);
   for (int i = 0; i < 2; i++) {
     CHECK_INT(kit_save(s, "X", "bad", NULL, &rev, &err), DA_OK);
-    CHECK_INT(s->ops->quarantine(s, "X", NULL, kept[i], PATH_MAX, &err), DA_OK);
+    CHECK_INT(s->ops->quarantine(s, "X", NULL, kept[i], PATH_MAX, &err),
+              DA_OK);
     CHECK(kit_load(s, "X", &rev, &err) == NULL);
     CHECK_INT(err.code, DA_ENOTFOUND);
   }

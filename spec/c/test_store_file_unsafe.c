@@ -76,7 +76,8 @@ static void refuses(void (*put)(const char *), const char *says) {
   CHECK(strstr(err.message, says));
   CHECK_INT(kit_save(s, "a", "1", &none, &rev, &err), DA_EUNSAFE);
   CHECK_INT(s->ops->remove(s, "a", &err), DA_EUNSAFE);
-  CHECK_INT(s->ops->quarantine(s, "a", NULL, kept, sizeof kept, &err), DA_EUNSAFE);
+  CHECK_INT(s->ops->quarantine(s, "a", NULL, kept, sizeof kept, &err),
+            DA_EUNSAFE);
   CHECK_STR(kept, "");
   CHECK(lstat(path, &after) == 0 && after.st_ino == before.st_ino);
   CHECK_INT(kit_count(dir, ".tmp-"), 0);

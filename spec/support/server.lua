@@ -98,7 +98,7 @@ end
 
 -- Bytes for the members `raw` and `base64` of an answer.
 function server.base64(bytes)
-  return (mime.b64(bytes))
+  return mime.b64(bytes) or "" -- nil for ""
 end
 
 return server
