@@ -2,14 +2,15 @@
 ** against a bare write callback of libcurl that gets the same stream.
 */
 #include <curl/curl.h>
-#include <spawn.h>
 
 #include "deepagent.h"
 #include "stream_server.h"
 
-enum { ROUNDS = 7 };
-
-extern char **environ;
+/* All take their best of so many: what other processes do to this one's
+** caches, and the dozing of the processor, only ever adds. Three in a row, as
+** the first one pays for the connection.
+*/
+enum { ROUNDS = 6, IN_A_ROW = 3 };
 
 static double cpu_us(void) {
   return clock_us(CLOCK_PROCESS_CPUTIME_ID);
@@ -28,8 +29,7 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *ctx) {
   return size * n;
 }
 
-/* Microseconds of CPU for each delta. A first exchange opens the connection,
-** as an agent's does. */
+/* Microseconds of CPU for each delta. */
 static double bare(CURL *easy, unsigned port, int together) {
   char url[128];
   size_t got = 0;
@@ -88,8 +88,27 @@ static double lua(unsigned port, int together) {
 
 /* ---- all ---- */
 
+static double smaller(double a, double b) {
+  return a < b ? a : b;
+}
+
+static double best(samples *s) {
+  return quantile(s, 0);
+}
+
+static void take_turns(samples s[3], CURL *easy, da_agent *a, unsigned port,
+                       int together) {
+  double b = 1e9, o = 1e9;
+  for (int i = 0; i < IN_A_ROW; i++)
+    b = smaller(b, bare(easy, port, together));
+  for (int i = 0; i < IN_A_ROW; i++)
+    o = smaller(o, ours(a, port, together));
+  sample(&s[0], b);
+  sample(&s[1], o);
+  sample(&s[2], lua(port, together));
+}
+
 int main(void) {
-  static const int together[] = {1, TOGETHER};
   static samples s[2][3];
   CURL *easy = curl_easy_init();
   da_runtime *rt;
@@ -100,24 +119,20 @@ int main(void) {
   must(da_runtime_new(&rt, &da_transport_curl, &err), &err);
   must(da_agent_new(&a, rt, "m", "http://127.0.0.1/", NULL, &err), &err);
   for (int i = 0; i < ROUNDS; i++) {
-    for (int t = 0; t < 2; t++) {
-      sample(&s[t][0], bare(easy, port, together[t]));
-      sample(&s[t][1], ours(a, port, together[t]));
-      sample(&s[t][2], lua(port, together[t]));
-    }
+    take_turns(s[0], easy, a, port, 1);
+    take_turns(s[1], easy, a, port, TOGETHER);
   }
   da_agent_free(a);
   da_runtime_free(rt);
   curl_easy_cleanup(easy);
   sys(kill(pid, SIGTERM), "kill");
   sys(waitpid(pid, NULL, 0), "waitpid");
-  row("CPU of a delta by itself, C / bare libcurl", median(&s[0][1]),
-      median(&s[0][0]), "us", 1.3);
-  row("CPU of a delta by itself, Lua / bare libcurl", median(&s[0][2]),
-      median(&s[0][0]), "us", 1.3);
-  row("CPU of one of 64 deltas in one write, C", median(&s[1][1]), 1, "us", 1);
-  row("CPU of one of 64 deltas in one write, Lua", median(&s[1][2]), 1, "us",
-      1);
-  note("  bare libcurl, 64 in one write", median(&s[1][0]), 0, "us");
+  row("CPU of a delta by itself, C / bare libcurl", best(&s[0][1]),
+      best(&s[0][0]), "us", 1.3);
+  row("CPU of a delta by itself, Lua / bare libcurl", best(&s[0][2]),
+      best(&s[0][0]), "us", 1.3);
+  row("CPU of one of 64 deltas in one write, C", best(&s[1][1]), 1, "us", 1);
+  row("CPU of one of 64 deltas in one write, Lua", best(&s[1][2]), 1, "us", 1);
+  note("  bare libcurl, 64 in one write", best(&s[1][0]), 0, "us");
   return 0;
 }

@@ -129,8 +129,16 @@ static inline unsigned start_server(pid_t *pid) {
     return ntohs(at.sin_port);
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  for (;;)
-    serve_connection(sys(accept(fd, NULL, NULL), "accept"));
+  signal(SIGCHLD, SIG_IGN);
+  for (;;) {
+    int connection = sys(accept(fd, NULL, NULL), "accept");
+    if (fork() == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      serve_connection(connection);
+      _exit(0);
+    }
+    close(connection);
+  }
 }
 
 #endif

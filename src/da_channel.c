@@ -20,6 +20,8 @@ static void task_run(da_task *task) {
   pthread_mutex_lock(&s->lock);
   c->queued = 0;
   da_channel_run(c, 0);
+  /* Also if there was nothing left to do: some wait for `queued`. */
+  pthread_cond_broadcast(&s->change);
   da_channel_release(c);
   da_saver_task_done(s);
 }

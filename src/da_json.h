@@ -86,6 +86,9 @@ double da_json_double(da_text raw);
 /* A quoted string; `s` must be valid UTF-8. */
 int da_json_put_string(da_buf *out, const char *s, size_t len);
 
+/* Checked JSON without the blanks between its tokens. */
+int da_json_put_compact(da_buf *out, da_text json);
+
 /* The shortest text that reads back as the same double; -0.0 stays. `d`
 ** must be finite. */
 int da_json_put_double(da_buf *out, double d);

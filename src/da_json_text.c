@@ -134,34 +134,40 @@ int da_json_int64(da_text raw, int64_t *value) {
   return 1;
 }
 
-/* strtod and printf speak the locale's decimal point; JSON does not. The
-** locale is the host's: we translate instead of changing it. */
-static void swap_point(char *s, int to_locale) {
-  char sample[8];
-  char point;
-  snprintf(sample, sizeof sample, "%.1f", 0.5);
-  point = sample[1];
-  if (point == '.')
-    return;
-  for (; *s; s++)
-    if (*s == (to_locale ? '.' : point))
-      *s = to_locale ? point : '.';
+/* strtod and printf speak the locale's decimal point, which may have several
+** bytes; JSON does not. The locale is the host's: we translate instead of
+** changing it. */
+enum { POINT_SIZE = 24 };
+
+static size_t locale_point(char point[POINT_SIZE]) {
+  int n = snprintf(point, POINT_SIZE, "%.1f", 0.5) - 2; /* "0", "5" */
+  memmove(point, point + 1, (size_t)n);
+  point[n] = '\0';
+  return (size_t)n;
 }
 
 double da_json_double(da_text raw) {
-  char small[64], *s = small;
+  char small[64], point[POINT_SIZE], *s = small;
+  const char *dot = memchr(raw.data, '.', raw.len);
+  size_t whole_len = dot ? (size_t)(dot - raw.data) : raw.len, n = 0;
   double d;
   int64_t whole;
   if (raw.len < 16 && da_json_int64(raw, &whole))
     return whole == 0 && raw.data[0] == '-' ? -0.0 : (double)whole;
-  if (raw.len >= sizeof small) {
-    s = malloc(raw.len + 1);
+  if (dot)
+    n = locale_point(point);
+  if (raw.len + n >= sizeof small) {
+    s = malloc(raw.len + n + 1);
     if (!s)
       return 0;
   }
-  memcpy(s, raw.data, raw.len);
-  s[raw.len] = '\0';
-  swap_point(s, 1);
+  memcpy(s, raw.data, whole_len);
+  if (dot) {
+    memcpy(s + whole_len, point, n);
+    memcpy(s + whole_len + n, dot + 1, raw.len - whole_len - 1);
+    n--; /* in the place of the dot */
+  }
+  s[raw.len + n] = '\0';
   d = strtod(s, NULL);
   if (s != small)
     free(s);
@@ -200,8 +206,32 @@ int da_json_put_string(da_buf *out, const char *s, size_t len) {
   return da_buf_put(out, "\"", 1);
 }
 
+static int is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+int da_json_put_compact(da_buf *out, da_text json) {
+  const char *p = json.data, *end = p + json.len;
+  while (p < end) {
+    const char *from = p;
+    if (*p == '"') {
+      for (p++; p < end && *p != '"'; p++)
+        p += *p == '\\' && p + 1 < end;
+      p += p < end;
+    } else {
+      while (p < end && *p != '"' && !is_blank(*p))
+        p++;
+    }
+    da_buf_put(out, from, (size_t)(p - from));
+    while (p < end && is_blank(*p))
+      p++;
+  }
+  return out->failed;
+}
+
 int da_json_put_double(da_buf *out, double d) {
-  char s[40];
+  char s[64], point[POINT_SIZE], *at;
+  size_t n;
   if (d == 0)
     return da_buf_puts(out, signbit(d) ? "-0.0" : "0.0");
   for (int precision = 15; precision <= 17; precision++) {
@@ -209,7 +239,12 @@ int da_json_put_double(da_buf *out, double d) {
     if (strtod(s, NULL) == d)
       break;
   }
-  swap_point(s, 0);
+  n = locale_point(point);
+  at = strstr(s, point);
+  if (at) {
+    *at = '.';
+    memmove(at + 1, at + n, strlen(at + n) + 1);
+  }
   da_buf_puts(out, s);
   /* A double stays one for readers that tell integers apart. */
   return strpbrk(s, ".e") ? out->failed : da_buf_puts(out, ".0");

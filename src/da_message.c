@@ -114,73 +114,7 @@ int da_message_content(const da_message *m, da_buf *out) {
   }
 }
 
-/* ---- walking ---- */
-
-static int not_a_message(da_err *err, const char *why) {
-  return da_fail(err, DA_EINVAL, "not a message: %s", why);
-}
-
-/* Our id goes into other texts as it is. */
-static int plain_id(da_text id) {
-  if (id.len < 2 + 1 || id.len > 2 + 255)
-    return 0;
-  for (size_t i = 1; i < id.len - 1; i++)
-    if (id.data[i] <= ' ' || id.data[i] > '~' || id.data[i] == '\\')
-      return 0;
-  return 1;
-}
-
-/* An id or a time of another kind is no member of ours: it stays with the
-** wire message, and the message is given its own. */
-static int take_member(da_message_parts *parts, da_text key, da_json_type type,
-                       da_text value, da_err *err) {
-  if (da_json_equals(key, "role")) {
-    if (type != DA_JSON_STRING)
-      return not_a_message(err, "its role is no string");
-    parts->role = value;
-  } else if (!parts->id.data && type == DA_JSON_STRING && plain_id(value) &&
-             da_json_equals(key, "id")) {
-    parts->id = value;
-  } else if (!parts->created.data && type == DA_JSON_NUMBER &&
-             da_json_equals(key, "created_at")) {
-    parts->created = value;
-  }
-  return DA_OK;
-}
-
-int da_message_walk(da_json *j, da_message_parts *parts, da_err *err) {
-  const char *begin = j->p;
-  da_text key, value;
-  int more, code, n = 0;
-  memset(parts, 0, sizeof *parts);
-  if (!da_json_object(j))
-    return j->why ? da_json_error(j, err)
-                  : not_a_message(err, "it is no object");
-  for (; (more = da_json_member(j, &key)) == 1; n++) {
-    /* Ours are in front, as we write them, if these are they. */
-    if (n == 2 && parts->id.data == begin + 6 && parts->created.data &&
-        parts->created.data == parts->id.data + parts->id.len + 14)
-      parts->wire = (size_t)(key.data - 1 - begin);
-    da_json_type type = da_json_value(j, &value);
-    if (type == DA_JSON_BAD)
-      return da_json_error(j, err);
-    code = take_member(parts, key, type, value, err);
-    if (code)
-      return code;
-    parts->json.len = (size_t)(value.data + value.len - begin);
-  }
-  if (more < 0)
-    return da_json_error(j, err);
-  /* The walk has passed the brace and any blanks after it. */
-  parts->json.data = begin;
-  parts->json.len =
-      (size_t)((char *)memchr(begin + parts->json.len, '}',
-                              (size_t)(j->end - begin) - parts->json.len) +
-               1 - begin);
-  if (!parts->role.data)
-    return not_a_message(err, "it has no role");
-  return DA_OK;
-}
+/* ---- making ---- */
 
 static unsigned char role_of(da_text raw) {
   static const char *const names[] = {"", "system", "user", "assistant",
@@ -205,8 +139,6 @@ static void fill(da_message *m, const char *text,
   m->hash = da_hash(text, parts->json.len, 0);
 }
 
-/* ---- making ---- */
-
 /* Ids sort by time of creation: nine digits of milliseconds, to the base of
 ** 32 (until the year 3084), then eleven of chance. */
 static void make_id(char id[DA_MESSAGE_ID_SIZE + 1], double created_at) {
@@ -226,33 +158,50 @@ static void make_id(char id[DA_MESSAGE_ID_SIZE + 1], double created_at) {
 
 static const char frame_before[] = "    ", frame_after[] = ",\n";
 
-/* The finished line in `line` becomes a message of its own. */
-static int own(da_message **out, const da_buf *line, da_err *err) {
+/* The walked line becomes a message of its own. */
+static int own_walked(da_message **out, const da_message_parts *parts,
+                      da_err *err) {
   const size_t around = DA_FRAME_BEFORE + DA_FRAME_AFTER;
-  da_message_parts parts;
-  da_json j;
-  da_message *m;
+  size_t len = parts->json.len;
+  da_message *m = malloc(sizeof *m + around + len + 1);
   char *text;
-  int code = da_buf_check(line, "the message", err);
-  if (code)
-    return code;
-  da_json_init(&j, da_buf_text(line));
-  code = da_message_walk(&j, &parts, err);
-  if (code)
-    return code;
-  m = malloc(sizeof *m + around + line->len + 1);
   if (!m)
     return da_nomem(err);
   text = (char *)(m + 1);
   memcpy(text, frame_before, DA_FRAME_BEFORE);
-  memcpy(text + DA_FRAME_BEFORE, line->data, line->len);
-  memcpy(text + DA_FRAME_BEFORE + line->len, frame_after, sizeof frame_after);
-  fill(m, text + DA_FRAME_BEFORE, &parts);
+  memcpy(text + DA_FRAME_BEFORE, parts->json.data, len);
+  memcpy(text + DA_FRAME_BEFORE + len, frame_after, sizeof frame_after);
+  fill(m, text + DA_FRAME_BEFORE, parts);
   atomic_init(&m->refs, 1);
   m->framed = 1;
   m->arena = NULL;
   *out = m;
   return DA_OK;
+}
+
+/* The finished text in `line` becomes a message of its own. A service may
+** have laid its answer out over many lines; a message is one line. */
+static int own(da_message **out, const da_buf *line, da_err *err) {
+  da_message_parts parts;
+  da_json j;
+  da_buf compact;
+  int code = da_buf_check(line, "the message", err);
+  if (code)
+    return code;
+  da_buf_init(&compact, DA_MESSAGE_MAX);
+  da_json_init(&j, da_buf_text(line));
+  if (memchr(line->data, '\n', line->len) ||
+      memchr(line->data, '\r', line->len)) {
+    da_json_put_compact(&compact, da_buf_text(line));
+    code = da_buf_check(&compact, "the message", err);
+    da_json_init(&j, da_buf_text(&compact));
+  }
+  if (!code)
+    code = da_message_walk(&j, &parts, err);
+  if (!code)
+    code = own_walked(out, &parts, err);
+  da_buf_dispose(&compact);
+  return code;
 }
 
 /* Our members, up to where the wire's first one goes. */
@@ -273,11 +222,6 @@ static void put_ours(da_buf *line, da_text id, double created_at) {
                 (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
 }
 
-static int plain_text_id(const da_text *id) {
-  da_text quoted = {id->data - 1, id->len + 2};
-  return id->len <= 255 && plain_id(quoted) && !memchr(id->data, '"', id->len);
-}
-
 int da_message_new(da_message **out, da_text wire, const da_text *id,
                    double created_at, da_err *err) {
   const da_text none = {NULL, 0};
@@ -285,9 +229,10 @@ int da_message_new(da_message **out, da_text wire, const da_text *id,
   da_json j;
   da_buf line;
   int code;
-  if (id && !plain_text_id(id))
-    return not_a_message(err, "its id is not 1 to 255 printable ASCII "
-                              "characters");
+  if (id && !da_message_id_ok(*id))
+    return da_fail(err, DA_EINVAL,
+                   "not a message: its id is not 1 to 255 printable ASCII "
+                   "characters");
   da_json_init(&j, wire);
   code = da_message_walk(&j, &parts, err);
   if (!code && !da_json_end(&j))

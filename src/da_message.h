@@ -78,6 +78,10 @@ typedef struct da_message_parts {
   size_t wire;     /* offset of the wire members if ours are in front */
 } da_message_parts;
 
+/* Whether an id can be ours: printable ASCII that needs no escape, for it
+** goes into other texts as it is; 1 to 255 bytes. */
+int da_message_id_ok(da_text id);
+
 /* Walks the message object that comes next in *j, checking it strictly.
 ** DA_OK, DA_EJSON (bad text) or DA_EINVAL (no message: no object, or no
 ** role that is a string; parts->json is set where only the role lacks). */

@@ -306,8 +306,8 @@ int da_session_flush(da_session *s, double seconds, da_err *err) {
 int da_session_entered(da_session *s) {
   da_saver *saver = lock(s);
   const da_channel *c = s->channel;
-  int entered = c->busy && c->inline_busy &&
-                pthread_equal(c->runner, pthread_self());
+  int entered =
+      c->busy && c->inline_busy && pthread_equal(c->runner, pthread_self());
   pthread_mutex_unlock(&saver->lock);
   return entered;
 }

@@ -112,13 +112,17 @@ static int l_row(lua_State *L) {
 int luaopen_benchlib(lua_State *L);
 
 __attribute__((visibility("default"))) int luaopen_benchlib(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"now", l_now},         {"cpu", l_cpu},
-      {"pause", l_pause},     {"pid", l_pid},
-      {"content", l_content}, {"scratch", l_scratch},
-      {"entries", l_entries}, {"bare_save", l_bare_save},
-      {"holds", l_holds},     {"row", l_row},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"now", l_now},
+                                       {"cpu", l_cpu},
+                                       {"pause", l_pause},
+                                       {"pid", l_pid},
+                                       {"content", l_content},
+                                       {"scratch", l_scratch},
+                                       {"entries", l_entries},
+                                       {"bare_save", l_bare_save},
+                                       {"holds", l_holds},
+                                       {"row", l_row},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

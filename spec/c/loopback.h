@@ -158,4 +158,18 @@ static void loopback_close(loopback *s) {
   pthread_mutex_destroy(&s->lock);
 }
 
+/* ---- what it often says ---- */
+
+#define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+#define ANSWER "{\"choices\":[{\"message\":{\"content\":\"Hi\"}}]}"
+#define OK_ANSWER OK_HEAD "Content-Length: 42\r\n\r\n" ANSWER
+#define SSE_HEAD                                                              \
+  "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"                    \
+  "X-Request-Id: req_7\r\nConnection: close\r\n\r\n"
+
+#define SERVE(s, ...)                                                         \
+  static const script scripts[] = {__VA_ARGS__};                              \
+  loopback s;                                                                 \
+  loopback_open(&s, scripts, sizeof scripts / sizeof *scripts)
+
 #endif
