@@ -94,6 +94,7 @@ build = {
         "src/da_err.c",
         "src/da_http_curl.c",
         "src/da_http_curl_error.c",
+        "src/da_http_curl_socket.c",
         "src/da_http_head.c",
         "src/da_utf8.c",
         "src/lua_curl.c",

@@ -49,10 +49,12 @@ end
 for name, open in pairs(stores) do
   describe(name, function()
     for _, case in ipairs(contract.cases) do
-      it(case.name, function()
-        local skipped = contract.run(case, open)
-        if skipped then pending(skipped) end
-      end)
+      if not (case.own and name == "a store in Lua") then
+        it(case.name, function()
+          local skipped = contract.run(case, open)
+          if skipped then pending(skipped) end
+        end)
+      end
     end
   end)
 end

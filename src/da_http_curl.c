@@ -1,5 +1,5 @@
-/* da_http_curl.c - HTTP through libcurl, which only this file and
-** da_http_curl_error.c know.
+/* da_http_curl.c - HTTP through libcurl, which only the da_http_curl files
+** know.
 **
 ** Within curl's callbacks bytes are copied and counted, nothing else: no
 ** parsing, no calls of others, so whoever reads what came may begin another
@@ -12,11 +12,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "da_clock.h"
 #include "da_http_curl_error.h"
+#include "da_http_curl_socket.h"
 #include "da_http_head.h"
 #include "da_version.h"
 
@@ -49,10 +49,8 @@ struct transport {
   exchange *first;
   unsigned events; /* writes and ends since the step began */
   double now;
-  pid_t pid;    /* the process whose sockets these are */
-  int *sockets; /* open ones: a forked child closes them unseen */
-  size_t open, room;
-  int starved; /* a socket was not opened for want of memory */
+  pid_t pid; /* the process whose sockets these are */
+  da_sockets sockets;
 };
 
 /* ---- called by curl ---- */
@@ -90,41 +88,6 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port,
   (void)ip, (void)local_ip, (void)port, (void)local_port;
   x->connected = 1;
   return CURL_PREREQFUNC_OK;
-}
-
-/* Sockets are opened here so that they do not pass on to programs that the
-** host starts, and so that a forked child can close its copies. */
-static curl_socket_t on_open(void *ctx, curlsocktype purpose,
-                             struct curl_sockaddr *a) {
-  transport *t = ctx;
-  int fd;
-  (void)purpose;
-  if (t->open == t->room) {
-    size_t room = t->room ? t->room * 2 : 8;
-    int *more = realloc(t->sockets, room * sizeof *more);
-    if (!more) {
-      t->starved = 1;
-      return CURL_SOCKET_BAD;
-    }
-    t->sockets = more;
-    t->room = room;
-  }
-  fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
-  if (fd < 0)
-    return CURL_SOCKET_BAD;
-  t->sockets[t->open++] = fd;
-  return fd;
-}
-
-static int on_close(void *ctx, curl_socket_t fd) {
-  transport *t = ctx;
-  for (size_t i = 0; i < t->open; i++) {
-    if (t->sockets[i] == fd) {
-      t->sockets[i] = t->sockets[--t->open];
-      break;
-    }
-  }
-  return close(fd);
 }
 
 /* ---- ends ---- */
@@ -173,7 +136,7 @@ static void check_time(exchange *x, double now) {
 static void fail(exchange *x, CURLcode code) {
   da_err *err = &x->http.err;
   if (x->stop == DA_ENOMEM ||
-      (x->owner->starved && code == CURLE_COULDNT_CONNECT))
+      (x->owner->sockets.starved && code == CURLE_COULDNT_CONNECT))
     da_nomem(err);
   else if (x->stop == DA_ETOOLARGE)
     da_fail(err, x->stop, "the answer is larger than %zu bytes", x->max_body);
@@ -246,7 +209,7 @@ static int curl_step(da_transport *base, double seconds, da_err *err) {
   if (t->pid != getpid())
     return da_fail(err, DA_ECLOSED, "the connections are the parent's");
   t->events = 0;
-  t->starved = 0;
+  t->sockets.starved = 0;
   do {
     if (!is_busy(t))
       break;
@@ -304,10 +267,10 @@ static CURLcode set_callbacks(exchange *x) {
   SET(CURLOPT_PREREQFUNCTION, on_connected);
   SET(CURLOPT_PREREQDATA, (void *)x);
   /* A socket outlives the exchange that opened it. */
-  SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
-  SET(CURLOPT_OPENSOCKETDATA, (void *)x->owner);
-  SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
-  SET(CURLOPT_CLOSESOCKETDATA, (void *)x->owner);
+  SET(CURLOPT_OPENSOCKETFUNCTION, da_sockets_open);
+  SET(CURLOPT_OPENSOCKETDATA, &x->owner->sockets);
+  SET(CURLOPT_CLOSESOCKETFUNCTION, da_sockets_close);
+  SET(CURLOPT_CLOSESOCKETDATA, &x->owner->sockets);
   return rc;
 }
 
@@ -447,13 +410,11 @@ static int curl_open(da_transport **out, da_err *err) {
 ** sockets says nothing; curl's own memory is left to leak. */
 static void curl_close(da_transport *base, int forked) {
   transport *t = (transport *)base;
-  if (forked || t->pid != getpid()) {
-    for (size_t i = 0; i < t->open; i++)
-      close(t->sockets[i]);
-  } else {
+  if (forked || t->pid != getpid())
+    da_sockets_abandon(&t->sockets);
+  else
     curl_multi_cleanup(t->multi);
-  }
-  free(t->sockets);
+  da_sockets_dispose(&t->sockets);
   free(t);
 }
 
