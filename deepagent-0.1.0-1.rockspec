@@ -26,6 +26,7 @@ build = {
   modules = {
     ["deepagent"] = "lua/deepagent/init.lua",
     ["deepagent.offline"] = "lua/deepagent/offline.lua",
+    ["deepagent.types"] = "lua/deepagent/types.lua",
     ["deepagent.core"] = {
       sources = {
         "src/chat_answer.c",

@@ -87,9 +87,10 @@ local function measure_save(n, durable, rounds, allowed)
   assert(agent:save_session())
   local ours, bare = {}, {}
   for i = 1, rounds do
+    local bytes = slurp(path .. "/save.json")
     assert(agent:ask(lib.content(i * 2)))
     ours[i] = time(agent.save_session, agent)
-    bare[i] = lib.bare_save(path, "bare", slurp(path .. "/save.json"), durable)
+    bare[i] = lib.bare_save(path, "bare", bytes, durable)
   end
   agent:close()
   lib.row(("%s save, N=%d, Lua"):format(

@@ -28,7 +28,7 @@ print(bob:ask "What is my name?")
 print(agent:ask "What is my name?")
 
 print "\n3. List and inspect"
-assert(bob:flush()) -- saving goes on in the background: wait for it
+assert(agent:flush() and bob:flush()) -- saving goes on in the background
 local ids = agent:list_sessions()
 table.sort(ids)
 for _, id in ipairs(ids) do

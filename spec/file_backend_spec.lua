@@ -243,7 +243,7 @@ describe("the file backend", function()
 
   it("loads what the Go peer has saved, and goes on with it", function()
     disk.shell("mkdir %s", directory)
-    disk.write(directory .. "/s.json", [[
+    disk.write(directory .. "/s.json", [=[
 [
   {"Role": "user", "Content": "What is 6*7?", "ToolCalls": null,
    "ToolCallID": ""},
@@ -254,7 +254,7 @@ describe("the file backend", function()
   {"Role": "tool", "Content": "42", "ToolCalls": null,
    "ToolCallID": "call_1"},
   {"Role": "assistant", "Content": "Grüße: 42\u0021"}
-]]] .. "\n")
+]]=] .. "\n")
     local agent <close> = agent_on(backend, "s")
     local history = agent:get_history()
     assert.same({ "What is 6*7?", "", "42", "Grüße: 42!" },

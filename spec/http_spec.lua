@@ -81,9 +81,9 @@ describe("a request", function()
     function()
       local program = [[local a = require "deepagent".openai("m")
         io.write(assert(a:ask("hi")))]]
-      assert.equal("echo: hi", (child.run(program, { OPENAI_API_KEY = KEY,
-        OPENAI_BASE_URL = server.url, OPENAI_ORG_ID = "org-2",
-        OPENAI_PROJECT_ID = "proj-2" })))
+      assert.equal("echo: hi", (child.run(program, { env = {
+        OPENAI_API_KEY = KEY, OPENAI_BASE_URL = server.url,
+        OPENAI_ORG_ID = "org-2", OPENAI_PROJECT_ID = "proj-2" } })))
       local headers = server:requests()[1].headers
       assert.equal("Bearer " .. KEY, headers.authorization)
       assert.equal("org-2", headers["openai-organization"])
@@ -94,8 +94,9 @@ describe("a request", function()
     local program = ([[local a = require "deepagent".openai("m", { api_key =
       "given", base_url = "%s", organization = "org-3" })
       io.write(assert(a:ask("hi")))]]):format(server.url)
-    assert.equal("echo: hi", (child.run(program, { OPENAI_API_KEY = KEY,
-      OPENAI_BASE_URL = "http://127.0.0.1:1/v1", OPENAI_ORG_ID = "org-2" })))
+    assert.equal("echo: hi", (child.run(program, { env = {
+      OPENAI_API_KEY = KEY, OPENAI_BASE_URL = "http://127.0.0.1:1/v1",
+      OPENAI_ORG_ID = "org-2" } })))
     local headers = server:requests()[1].headers
     assert.equal("Bearer given", headers.authorization)
     assert.equal("org-3", headers["openai-organization"])
@@ -106,7 +107,8 @@ describe("a request", function()
       assert(d.new { model = "m", base_url = "%s" }:ask("hi"))
       assert(d.ollama("m", { base_url = "%s" }):ask("hi"))]]):format(
       server.url, server.url)
-    assert.equal("", (child.run(program, { OPENAI_API_KEY = KEY })))
+    assert.equal("", (child.run(program,
+      { env = { OPENAI_API_KEY = KEY } })))
     for _, request in ipairs(server:requests()) do
       assert.is_nil(request.headers.authorization)
     end
@@ -129,7 +131,8 @@ describe("a request", function()
       request.headers["x-empty"], request.headers.authorization,
       request.headers.accept, request.headers["user-agent"],
       request.headers["content-type"] })
-    assert.equal("grün", (request.headers["x-utf8"]:gsub("[\xc2\xc3][\x80-\xbf]",
+    assert.equal("grün", (request.headers["x-utf8"]:gsub(
+      "[\xc2\xc3][\x80-\xbf]",
       function(c) return string.char(utf8.codepoint(c)) end)))
     local seen = {}
     for _, pair in ipairs(request.header_list) do
@@ -193,7 +196,8 @@ describe("a request", function()
   it("asks for the usage of a stream", function()
     local a = agent()
     assert(a:stream("hi", function() end))
-    assert.equal(members ',"stream":true,"stream_options":{"include_usage":true}',
+    assert.equal(members(',"stream":true'
+      .. ',"stream_options":{"include_usage":true}'),
       server:requests()[1].body)
     assert.same({ prompt_tokens = 1, completion_tokens = 2, total_tokens = 3 },
       a:usage().last)
@@ -289,7 +293,7 @@ describe("a request", function()
   end)
 
   describe("reuses its connection", function()
-    it("over many asks, and between agents", function()
+    it("over many asks, and between agents #smoke", function()
       local a, b = agent(), agent { api_key = KEY }
       for _ = 1, 5 do
         assert(a:ask("hi"))
@@ -345,10 +349,10 @@ describe("a request", function()
       io.write(tostring(select(-1, a:ask("hi"))))]]
 
     local function run(proxy_option, proxy)
-      local environment = { no_proxy = false, NO_PROXY = false }
+      local environment = { no_proxy = "", NO_PROXY = "" }
       for _, name in ipairs(variables) do environment[name] = proxy end
       return (child.run(program:format(server.url, proxy_option, KEY),
-        environment))
+        { env = environment }))
     end
 
     it("unless told otherwise", function()

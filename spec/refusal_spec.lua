@@ -166,12 +166,12 @@ describe("refused before anything is sent:", function()
       local made, a, err = pcall(d.openai, "m")
       if made then a, err = a:ask("hi") else err = a end
       io.write(tostring(err))]]
-    local out = child.run(program, { OPENAI_API_KEY = KEY,
-      OPENAI_BASE_URL = "http://example.com/v1" })
+    local out = child.run(program, { env = { OPENAI_API_KEY = KEY,
+      OPENAI_BASE_URL = "http://example.com/v1" } })
     assert.truthy(out:find("^invalid_url: "), out)
     assert.is_nil(out:find(KEY, 1, true))
-    out = child.run(program, { OPENAI_API_KEY = KEY .. "\n",
-      OPENAI_BASE_URL = server.url })
+    out = child.run(program, { env = { OPENAI_API_KEY = KEY .. "\n",
+      OPENAI_BASE_URL = server.url } })
     assert.truthy(out:find("^invalid_argument: "), out)
     assert.is_nil(out:find(KEY, 1, true))
     assert.equal(0, server:stats().connections)
@@ -186,7 +186,7 @@ describe("refused before anything is sent:", function()
         print(err.code, tostring(err))
       end]]):format(server.url)
     for _, key in ipairs { false, "" } do
-      local out = child.run(program, { OPENAI_API_KEY = key })
+      local out = child.run(program, { env = { OPENAI_API_KEY = key } })
       local _, count = out:gsub("missing_api_key\tmissing_api_key: ", "")
       assert.equal(2, count, out)
       assert.truthy(out:find("OPENAI_API_KEY", 1, true))

@@ -80,7 +80,7 @@ describe("a stream", function()
     assert.equal("Hello", agent():ask("hi"))
   end)
 
-  it("keeps usage, finish reason and model", function()
+  it("keeps usage, finish reason and model #smoke", function()
     local _, _, _, a = hear(answers.stream { "x" })
     local last = a:last()
     assert.same(answers.usage, last.usage)
@@ -194,6 +194,13 @@ describe("a stream", function()
       says("ab", { table.unpack(events) }, { hang = true,
         framing = "length", content_length = 99999 })
       assert.truthy(socket.gettime() - from < 2)
+    end)
+    it("heartbeats without end after the finish reason", function()
+      local beats = { events[1], events[3] }
+      for i = 3, 200 do beats[i] = ": beat\n\n" end
+      local from = socket.gettime()
+      says("a", beats, { delay_ms = 50 })
+      assert.truthy(socket.gettime() - from < 6)
     end)
     it("several choices, of which the first counts", function()
       says("ab", { 'data: {"choices":[{"index":1,"delta":{"content":"x"}},'

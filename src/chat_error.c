@@ -265,8 +265,14 @@ static void put_message(da_buf *out, const chat_reply *r, const facts *f,
 }
 
 void chat_add_head(const chat_reply *r, da_err *err) {
+  da_text given = {r->http->request_id, strlen(r->http->request_id)};
+  da_buf id;
   err->status = r->http->status;
-  snprintf(err->request_id, sizeof err->request_id, "%s", r->http->request_id);
+  da_buf_init(&id, sizeof r->http->request_id * 4);
+  put_masked(&id, r, given);
+  snprintf(err->request_id, sizeof err->request_id, "%s",
+           da_buf_text(&id).data);
+  da_buf_dispose(&id);
 }
 
 static int tell(const chat_reply *r, const facts *f, da_text body, int code,

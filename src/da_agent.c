@@ -282,8 +282,10 @@ void da_agent_log(da_agent *a, da_level level, const da_err *about,
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
   da_err_set_message(&text, line, strlen(line));
+  a->telling++;
   a->settings.log(a->settings.log_ctx, level, text.message,
                   about ? about->code : DA_OK, a->settings.session_id);
+  a->telling--;
 }
 
 void da_agent_poll(da_agent *a) {

@@ -25,6 +25,7 @@ struct da_agent {
   da_err load_err; /* why the last load failed; DA_OK if it did not */
   int closed;
   int talking; /* a turn is under way */
+  int telling; /* its logger is running */
 };
 
 /* Messages as the caller has them, taken from `h`, which is left empty. */
@@ -43,8 +44,8 @@ int da_agent_set_provider(da_agent *a, da_provider *p, da_err *err);
 ** DA_ENOMEM ... */
 int da_agent_resolve(da_agent *a, da_err *err);
 
-/* DA_EBUSY in the middle of a turn, or of a function of the session's own
-** store that has called back: the conversation must stay as it is. */
+/* DA_EBUSY in the middle of a turn, of the logger, or of a function of the
+** session's own store that has called back: the agent must stay as it is. */
 int da_agent_check_idle(da_agent *a, da_err *err);
 
 /* The store that the settings mean: a new reference. */

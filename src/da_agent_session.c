@@ -176,6 +176,8 @@ int da_agent_check_idle(da_agent *a, da_err *err) {
   int fresh, code = DA_OK;
   if (a->talking)
     return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
+  if (a->telling)
+    return da_fail(err, DA_EBUSY, "the agent's logger is at work");
   if (!a->session || a->closed)
     return DA_OK;
   code = prepare(a, &fresh, err);

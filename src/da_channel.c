@@ -288,10 +288,12 @@ static void settle_failed(da_session *s, const da_err *err) {
   da_session_tell(s, DA_WARN, err->code,
                   "session '%s' could not be saved and is kept in memory: %s",
                   s->channel->id, err->message);
-  if (s->pending.set)
-    da_want_dispose(&s->saving); /* the newer wish holds the older */
-  else
+  if (s->pending.set) { /* the newer wish holds the older */
+    s->pending.force |= s->saving.force;
+    da_want_dispose(&s->saving);
+  } else {
     s->pending = s->saving;
+  }
   memset(&s->saving, 0, sizeof s->saving);
 }
 
@@ -321,7 +323,7 @@ void da_channel_run(da_channel *c, int is_inline) {
   da_saver *saver = c->saver;
   da_session *batch;
   da_err err;
-  int code;
+  int code, more;
   if (c->busy)
     return;
   batch = take_batch(c);
@@ -334,6 +336,7 @@ void da_channel_run(da_channel *c, int is_inline) {
   da_err_clear(&err);
   code = save_batch(c, batch, &err);
   pthread_mutex_lock(&saver->lock);
+  more = has_pending(c); /* came meanwhile: tried also if this one failed */
   for (da_session *s = batch; s; s = s->next_batch) {
     if (code)
       settle_failed(s, &err);
@@ -342,7 +345,7 @@ void da_channel_run(da_channel *c, int is_inline) {
   }
   free_closed(c);
   c->busy = 0;
-  if (!code && !(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD))
-    da_channel_wake(c); /* more may have come meanwhile */
+  if (more && !(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD))
+    da_channel_wake(c);
   pthread_cond_broadcast(&saver->change);
 }

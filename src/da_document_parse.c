@@ -138,6 +138,12 @@ static int read_member(reader *r, da_text key) {
 
 /* ---- the checksum ---- */
 
+/* Up to the last newline: without it the text would still parse. */
+static int ends_as_written(const reader *r) {
+  const char *after = r->checksum.data + r->checksum.len;
+  return r->j.end - after == 3 && memcmp(after, "\n}\n", 3) == 0;
+}
+
 /* Faults of the storage keep a file's length or cut its end (which no longer
 ** parses); an edit by hand changes the length, and is welcome. */
 static int check_sum(reader *r) {
@@ -160,6 +166,8 @@ static int check_sum(reader *r) {
   if (strcmp(text, want) != 0)
     return corrupt(r, "its checksum does not fit (an edit by hand that keeps "
                       "the file's length must remove the checksum line)");
+  if (!ends_as_written(r))
+    return corrupt(r, "its end is cut off");
   return DA_OK;
 }
 

@@ -74,7 +74,8 @@ da_text da_message_id(const da_message *m) {
 double da_message_created_at(const da_message *m) {
   const char *number = m->text + m->created;
   da_text t = {number, strcspn(number, ",}")};
-  return da_json_double(t);
+  double at = da_json_double(t);
+  return at >= 0 && at < 1e11 ? at : 0;
 }
 
 da_role da_message_role(const da_message *m) {

@@ -47,7 +47,7 @@ void da_message_unref(da_message *m); /* NULL is fine */
 da_text da_message_json(const da_message *m); /* the stored line */
 da_text da_message_tail(const da_message *m); /* the wire without its '{' */
 da_text da_message_id(const da_message *m);   /* plain, needs no escape */
-double da_message_created_at(const da_message *m);
+double da_message_created_at(const da_message *m); /* 0: no sensible time */
 da_role da_message_role(const da_message *m);
 uint64_t da_message_hash(const da_message *m); /* of the stored line */
 

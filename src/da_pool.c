@@ -79,8 +79,10 @@ static void *worker(void *arg) {
     p->first = task->next;
     if (!p->first)
       p->last = &p->first;
-    else if (!p->idle && p->threads < p->most)
-      spawn(p); /* more is waiting than we are: not the caller's time */
+    /* Someone has to be there for what comes next, should this task take its
+    ** time or never end. It is not the caller's time. */
+    if (!p->idle && p->threads < p->most)
+      spawn(p);
     pthread_mutex_unlock(&p->lock);
     task->run(task);
     pthread_mutex_lock(&p->lock);

@@ -209,6 +209,10 @@ static void settle_remove(request *r) {
   if (r->code != DA_OK && r->code != DA_ENOTFOUND)
     return;
   for (da_session *s = r->channel->sessions; s; s = s->next) {
+    if (s->pending.set) { /* deleted with the rest: it does not come back */
+      da_history_dispose(&s->base);
+      da_history_copy(&s->base, &s->pending.history);
+    }
     da_want_dispose(&s->pending);
     if (s->state != DA_SAVE_NONE)
       s->state = DA_SAVE_SAVED;

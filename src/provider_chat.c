@@ -196,12 +196,15 @@ static int step_stream(call *c, da_err *err) {
     int rc = chat_stream_feed(&c->stream, da_buf_text(&c->work), err);
     if (rc != DA_OK)
       return rc;
-    if (!c->stream.done && chat_stream_complete(&c->stream))
-      c->linger = da_deadline(LINGER_FINISHED);
-    else if (c->stream.done && !c->closing)
+    if (c->stream.done && !c->closing)
       c->linger = da_deadline(LINGER_DONE);
+    else if (c->linger >= DA_NEVER && chat_stream_complete(&c->stream))
+      c->linger = da_deadline(LINGER_FINISHED);
     c->closing = c->stream.done;
   }
+  /* A delta function that talks to others may have let more come. */
+  if (c->http->body.len)
+    return 0;
   if (c->http->done || da_left(c->linger) <= 0)
     return end_stream(c, err);
   return 0;

@@ -2,6 +2,7 @@
 
 local core = require "deepagent.core"
 
+---@class deepagent -- its functions: types.lua
 local deepagent = {
   version = core.version,
   null = core.null,

@@ -230,8 +230,9 @@ static void fork_on_threads(void) {
     da_history_copy(&r[i].h, &h);
   for (int i = 0; i < N; i++)
     CHECK_INT(pthread_create(&r[i].thread, NULL, grow_own, &r[i]), 0);
-  for (int i = 0; i < N; i++) {
+  for (int i = 0; i < N; i++)
     pthread_join(r[i].thread, NULL);
+  for (int i = 0; i < N; i++) {
     CHECK(r[i].ok);
     CHECK(!da_history_is_prefix(&r[i].h, &r[(i + 1) % N].h));
     da_history_dispose(&r[i].h);

@@ -138,6 +138,27 @@ static void strings_round_trip(void) {
   da_buf_dispose(&back);
 }
 
+static int compact_is(const char *json, const char *want) {
+  da_buf b;
+  da_text t = kit_exact(kit_text_of(json));
+  int same;
+  da_buf_init(&b, KIT_CAP);
+  same = da_json_put_compact(&b, t) == DA_OK &&
+         kit_is_text(da_buf_text(&b), want);
+  da_buf_dispose(&b);
+  kit_free(t);
+  return same;
+}
+
+static void compact(void) {
+  CHECK(compact_is(" null ", "null"));
+  CHECK(compact_is("\"a \\\" b\\\\\"", "\"a \\\" b\\\\\""));
+  CHECK(compact_is("\r\n[ 1 ,\t-2.50e+1 , true,\n\"\" , \" \" ]\n",
+                   "[1,-2.50e+1,true,\"\",\" \"]"));
+  CHECK(compact_is("{ \"a b\" : { } , \"\\\\\" : [ ] }",
+                   "{\"a b\":{},\"\\\\\":[]}"));
+}
+
 /* ---- numbers ---- */
 
 static void integers(void) {
@@ -259,6 +280,7 @@ int main(void) {
   RUN(unescaping);
   RUN(surrogates_over_strings);
   RUN(strings_round_trip);
+  RUN(compact);
   RUN(integers);
   RUN(some_doubles);
   RUN(many_doubles);

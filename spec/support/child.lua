@@ -66,7 +66,7 @@ function child.respecting_modes()
     .. "-dac_override,-dac_read_search --inh-caps="
     .. "-dac_override,-dac_read_search" } do
     if not found and os.execute(words .. " true 2>/dev/null")
-      and not os.execute(words .. " cat " .. file .. " 2>/dev/null") then
+      and not os.execute(words .. " cat " .. file .. " >/dev/null 2>&1") then
       found = words
     end
   end

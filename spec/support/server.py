@@ -25,6 +25,8 @@ its members are optional:
   delay_ms      wait before each piece but the first
   gate          true: before each piece but the first wait for a POST /_go
   wait_ms       wait before anything is sent
+  early         true: the next request is answered before its body is read,
+                and the connection ends (HTTP/1.1)
   framing       "length" (the default), "chunked" (the default with chunks,
                 each piece one chunk), "close" (until the connection ends)
   content_length  another number than the true one
@@ -85,6 +87,10 @@ class State:
         self.requests = []
         self.connections = set()
         self.gate = threading.Semaphore(0)
+
+    def is_early(self):
+        with self.lock:
+            return bool(self.answers and self.answers[0].get("early"))
 
     def next_answer(self):
         with self.lock:
@@ -201,6 +207,8 @@ class Connection:
         if lower.get("expect", "").lower() == "100-continue":
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = b""
+        if self.state.is_early() and not path.startswith("/_"):
+            return method, path, headers, body, False
         if lower.get("transfer-encoding", "").lower() == "chunked":
             while True:
                 size = int(self.line().split(b";")[0], 16)

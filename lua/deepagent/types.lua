@@ -1,0 +1,421 @@
+---@meta _
+-- luacheck: ignore
+-- types.lua - the API for lua-language-server: names, types, defaults. What
+-- is not told here is in docs/api.md. Nothing requires this file.
+
+---The stable names of errors; see docs/api.md.
+---@alias deepagent.Code
+---| "out_of_memory"
+---| "invalid_argument"
+---| "not_found"
+---| "conflict"
+---| "session_corrupt"
+---| "version_too_new"
+---| "io_error"
+---| "permission_denied"
+---| "disk_full"
+---| "unsafe_file"
+---| "too_large"
+---| "timeout"
+---| "cancelled"
+---| "closed"
+---| "busy"
+---| "invalid_session_id"
+---| "session_id_required"
+---| "missing_api_key"
+---| "invalid_utf8"
+---| "invalid_json"
+---| "callback_error"
+---| "backend_error"
+---| "provider_error"
+---| "unsupported"
+---| "network"
+---| "tls"
+---| "protocol"
+---| "truncated"
+---| "redirect"
+---| "empty_response"
+---| "content_type"
+---| "invalid_url"
+---| "auth"
+---| "rate_limited"
+---| "quota"
+---| "bad_request"
+---| "context_length"
+---| "server"
+---| "api_error"
+---| "http_status"
+
+---What verbs return after nil. tostring(err) is one line.
+---@class deepagent.Error
+---@field code deepagent.Code
+---@field message string
+---@field retryable boolean the same call may succeed later
+---@field status? integer HTTP status
+---@field retry_after? number seconds that the service asked to wait
+---@field request_id? string
+---@field service_code? string the service's own error code
+
+---A message of the chat-completions protocol. Unknown members are kept.
+---@class deepagent.Message
+---@field role string "system", "user", "assistant", "tool" ...
+---@field content? string|table|lightuserdata text, parts or deepagent.null
+---@field id? string made up where it is missing
+---@field created_at? number seconds since 1970
+---@field json? string its exact text: what it is read from if it is there
+---@field [string] any
+
+---@class deepagent.Tokens
+---@field prompt_tokens integer
+---@field completion_tokens integer
+---@field total_tokens integer
+
+---@class deepagent.Usage
+---@field last deepagent.Tokens of the last turn
+---@field total deepagent.Tokens of the whole conversation
+
+---@class deepagent.Last
+---@field finish_reason string
+---@field model string "" where the service told none
+---@field request_id string "" where the service told none
+---@field usage deepagent.Tokens
+
+---@class deepagent.Timeouts
+---@field connect? number seconds, default 10
+---@field idle? number seconds, default 120
+---@field total? number seconds, default 600
+
+---@class deepagent.LogFields
+---@field session_id? string
+---@field code? deepagent.Code
+
+---@alias deepagent.Level "debug"|"info"|"warn"|"error"
+---@alias deepagent.Logger fun(level: deepagent.Level, message: string, fields: deepagent.LogFields)
+---@alias deepagent.OnDelta fun(delta: string): boolean? false ends the turn
+
+-- Providers ----------------------------------------------------------------
+
+---@class deepagent.Request
+---@field model string
+---@field messages deepagent.Message[]
+---@field stream? boolean
+---@field [string] any what was set: temperature ...
+
+---@class deepagent.AnswerInfo
+---@field usage? { prompt_tokens?: integer, completion_tokens?: integer, total_tokens?: integer }
+---@field finish_reason? string default "stop"
+---@field model? string
+
+---A model written in Lua. `complete` returns a message or its text, and what
+---is known of it; or nil and an error (a text, or a table with code, message).
+---@class deepagent.Provider
+---@field complete fun(self: table, request: deepagent.Request, on_delta: fun(text: string)): (deepagent.Message|string|nil), (deepagent.AnswerInfo|deepagent.Error|string|nil)
+
+-- Backends -----------------------------------------------------------------
+
+---What is stored beside the messages.
+---@class deepagent.Info
+---@field created_at? number seconds since 1970
+---@field updated_at? number
+---@field usage? deepagent.Tokens
+---@field count? integer number of messages (in `save` of a LuaBackend)
+---@field stored? integer how many of them it has already
+---@field [string] any
+
+---A backend as a Lua table, for with_memory_backend.
+---@class deepagent.LuaBackend
+---@field save fun(self: table, id: string, messages: deepagent.Message[], info: deepagent.Info): any, any
+---@field load fun(self: table, id: string): (deepagent.Message[]|string[]|nil), any
+---@field delete fun(self: table, id: string): any, any
+---@field list fun(self: table): (string[]|nil), any
+
+---@class deepagent.FileOptions
+---@field path? string default $DEEPAGENT_HOME/sessions or ~/.deepagent/sessions
+---@field durable? boolean default true: a save counts when the disk has it
+---@field max_bytes? integer a larger file is not read; default 2^30
+
+---@class deepagent.Backend
+local Backend = {}
+
+---Replaces what is stored, whatever it is.
+---@param id string
+---@param messages deepagent.Message[]
+---@param info? deepagent.Info
+---@return true? ok
+---@return deepagent.Error? err
+function Backend:save(id, messages, info) end
+
+---nil alone: there is no such session.
+---@param id string
+---@return deepagent.Message[]? messages
+---@return deepagent.Info|deepagent.Error|nil info or the error
+function Backend:load(id) end
+
+---@param id string
+---@return boolean? existed false: there was none
+---@return deepagent.Error? err
+function Backend:delete(id) end
+
+---In no particular order.
+---@return string[]? ids
+---@return deepagent.Error? err
+function Backend:list() end
+
+---The directory of a file backend.
+---@return string path
+function Backend:path() end
+
+-- Options ------------------------------------------------------------------
+
+---@class deepagent.Options
+---@field model? string of deepagent.new
+---@field api_key? string
+---@field base_url? string
+---@field organization? string
+---@field project? string
+---@field headers? table<string, string>
+---@field allow_http? boolean http to other machines
+---@field insecure? boolean certificates are not verified
+---@field ca_file? string PEM file
+---@field proxy? string URL, or "env"
+---@field provider? deepagent.Provider
+---@field system? string
+---@field memory? boolean
+---@field messages? deepagent.Message[]
+---@field max_history? integer
+---@field temperature? number
+---@field top_p? number
+---@field max_tokens? integer
+---@field stop? string|string[]
+---@field seed? integer
+---@field presence_penalty? number
+---@field frequency_penalty? number
+---@field extra? table<string, any>
+---@field timeout? number|deepagent.Timeouts
+---@field session_id? string
+---@field memory_backend? deepagent.Backend|deepagent.LuaBackend|string
+---@field auto_save? boolean
+---@field save_timeout? number
+---@field logger? deepagent.Logger
+---@field on_stream? deepagent.OnDelta
+
+-- Agents -------------------------------------------------------------------
+
+---@class deepagent.Agent
+local Agent = {}
+
+---The system text: always sent first, never stored.
+---@param text string
+---@return deepagent.Agent self
+function Agent:with_system(text) end
+
+---The conversation accumulates. A session id implies it.
+---@param on? boolean default true
+---@return deepagent.Agent self
+function Agent:with_memory(on) end
+
+---The conversation to start from where no stored session takes its place.
+---@param list deepagent.Message[]
+---@return deepagent.Agent self
+function Agent:with_messages(list) end
+
+---At most n messages are sent, the new one included; whole turns.
+---@param n integer at least 1
+---@return deepagent.Agent self
+function Agent:with_max_history(n) end
+
+---@param x number 0 to 2
+---@return deepagent.Agent self
+function Agent:with_temperature(x) end
+
+---@param x number 0 to 1
+---@return deepagent.Agent self
+function Agent:with_top_p(x) end
+
+---@param n integer at least 1
+---@return deepagent.Agent self
+function Agent:with_max_tokens(n) end
+
+---@param text string|string[]
+---@return deepagent.Agent self
+function Agent:with_stop(text) end
+
+---@param n integer
+---@return deepagent.Agent self
+function Agent:with_seed(n) end
+
+---@param x number -2 to 2
+---@return deepagent.Agent self
+function Agent:with_presence_penalty(x) end
+
+---@param x number -2 to 2
+---@return deepagent.Agent self
+function Agent:with_frequency_penalty(x) end
+
+---Further members of the request body. They win over the settings above;
+---deepagent.null takes a member out.
+---@param members table<string, any>
+---@return deepagent.Agent self
+function Agent:with_extra(members) end
+
+---@param name string
+---@param value string
+---@return deepagent.Agent self
+function Agent:with_header(name, value) end
+
+---@param t number|deepagent.Timeouts seconds; a number is the total
+---@return deepagent.Agent self
+function Agent:with_timeout(t) end
+
+---The name under which the conversation is stored. Raises
+---"invalid_session_id", and "busy" once the session is in use.
+---@param id string
+---@return deepagent.Agent self
+function Agent:with_session_id(id) end
+
+---Default: files, durable.
+---@param backend deepagent.Backend|deepagent.LuaBackend|string
+---@return deepagent.Agent self
+function Agent:with_memory_backend(backend) end
+
+---@param on boolean default true
+---@return deepagent.Agent self
+function Agent:with_auto_save(on) end
+
+---@param seconds number default 5
+---@return deepagent.Agent self
+function Agent:with_save_timeout(seconds) end
+
+---@param f? deepagent.Logger
+---@return deepagent.Agent self
+function Agent:with_logger(f) end
+
+---What stream() calls if it is given no function.
+---@param f? deepagent.OnDelta
+---@return deepagent.Agent self
+function Agent:with_on_stream(f) end
+
+---The same as with_on_stream.
+---@param f? deepagent.OnDelta
+---@return deepagent.Agent self
+function Agent:on_stream(f) end
+
+---@param text string
+---@return string? answer
+---@return deepagent.Error? err
+function Agent:ask(text) end
+
+---@param text string
+---@param on_delta? deepagent.OnDelta
+---@return string? answer
+---@return deepagent.Error? err
+function Agent:stream(text, on_delta) end
+
+---Fresh tables.
+---@return deepagent.Message[]? messages
+---@return deepagent.Error? err
+function Agent:get_history() end
+
+---@param list deepagent.Message[]
+---@return true? ok
+---@return deepagent.Error? err
+function Agent:set_history(list) end
+
+---Empties the conversation; with auto-save also the stored one.
+---@return true? ok
+---@return deepagent.Error? err
+function Agent:clear() end
+
+---@return deepagent.Usage? usage
+---@return deepagent.Error? err
+function Agent:usage() end
+
+---What the last answer said of itself.
+---@return deepagent.Last?
+function Agent:last() end
+
+---@return string?
+function Agent:get_session_id() end
+
+---Stores the conversation now and waits for it.
+---@return true? ok
+---@return deepagent.Error? err
+function Agent:save_session() end
+
+---Replaces the conversation by the stored one; false: nothing is stored.
+---@return boolean? found
+---@return deepagent.Error? err
+function Agent:load_session() end
+
+---@param id? string default: its own
+---@return boolean? existed
+---@return deepagent.Error? err
+function Agent:delete_session(id) end
+
+---In no particular order.
+---@return string[]? ids
+---@return deepagent.Error? err
+function Agent:list_sessions() end
+
+---Waits until all is stored.
+---@param seconds? number default: the save timeout
+---@return true? ok
+---@return deepagent.Error? err
+function Agent:flush(seconds) end
+
+---@return "none"|"saved"|"pending"|"failed" state
+---@return deepagent.Error? err with "failed"
+function Agent:save_status() end
+
+---Another agent with the same settings.
+---@return deepagent.Agent
+function Agent:clone() end
+
+---Waits until all is stored; verbs return "closed" afterwards.
+---@return true? ok
+---@return deepagent.Error? err
+function Agent:close() end
+
+-- The module ---------------------------------------------------------------
+
+---@class deepagent
+---@field version string
+---@field null lightuserdata JSON's null
+local deepagent = {}
+
+---@param model string
+---@param key_or_options? string|deepagent.Options
+---@return deepagent.Agent
+function deepagent.openai(model, key_or_options) end
+
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.ollama(model, options) end
+
+---@param options deepagent.Options
+---@return deepagent.Agent
+function deepagent.new(options) end
+
+---An agent that needs neither network nor key.
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.offline(options) end
+
+---@param options? deepagent.FileOptions
+---@return deepagent.Backend
+function deepagent.file_backend(options) end
+
+---@return deepagent.Backend
+function deepagent.memory_backend() end
+
+---@param name string "file", "memory", or of an installed module
+---@param options? table
+---@return deepagent.Backend|deepagent.LuaBackend
+function deepagent.backend(name, options) end
+
+---Marks a table as a JSON array: deepagent.array {} is [].
+---@generic T: table
+---@param t T
+---@return T
+function deepagent.array(t) end
