@@ -115,6 +115,12 @@ describe("a request", function()
     assert.equal(2, #server:requests())
   end)
 
+  it("carries a key to Ollama if one is given", function()
+    assert(deepagent.ollama("m", { base_url = server.url, api_key = KEY })
+      :ask("hi"))
+    assert.equal("Bearer " .. KEY, server:requests()[1].headers.authorization)
+  end)
+
   it("carries the user's headers, which win over ours", function()
     local a = agent { api_key = KEY, headers = { ["X-One"] = "1" } }
       :with_header("X-Two", "a\tb"):with_header("x-two", "c d; e=\"f\"")

@@ -113,6 +113,34 @@ describe("the test server", function()
     assert.equal("\0\1\2", exchange(server.port, post("")))
   end)
 
+  it("sends a piece when it is told to", function()
+    server:script { { chunks = { "a", "b" }, gate = true, close = true } }
+    local connection = assert(socket.connect("127.0.0.1", server.port))
+    connection:settimeout(0.2)
+    connection:send(post(""))
+    local _, why, text = connection:receive("*a")
+    assert.equal("timeout", why)
+    assert.truthy(text:find("1\r\na\r\n$"))
+    server:go()
+    text = connection:receive("*a")
+    assert.truthy(text:find("^1\r\nb\r\n"))
+    connection:close()
+  end)
+
+  it("answers early, says a thing many times, ends without a word",
+    function()
+      server:script { { body = "ab", times = 3, early = true },
+        { body = "x", close = "silent" } }
+      local text = exchange(server.port, "POST / HTTP/1.1\r\n"
+        .. "Content-Length: 99\r\n\r\n")
+      assert.truthy(text:find("Content%-Length: 6\r\n.*\r\n\r\nababab$"))
+      local why
+      text, why = exchange(server.port, post(""))
+      assert.truthy(text:find("x$"))
+      assert.is_nil(text:find("Connection"))
+      assert.not_equal("timeout", why)
+    end)
+
   it("hangs, and resets", function()
     server:script { { body = "abc", content_length = 5, hang = true },
       { body = "abc", content_length = 5, reset = true } }

@@ -105,13 +105,30 @@ static int open_session(da_agent *a, da_session **out, const char *id,
   return code;
 }
 
-/* Reads the session into the agent; the agent is unchanged unless DA_OK. */
-static int load(da_agent *a, da_err *err) {
+/* What was said before the agent was given its session goes after what the
+** session holds; what it started from does not. */
+static int continue_with(da_agent *a, da_history *loaded, da_err *err) {
+  const da_history *start = &a->settings.start;
+  da_history merged;
+  if (a->history.len == start->len && a->history.tail == start->tail)
+    return DA_OK;
+  if (da_history_merge(&merged, start, &a->history, loaded))
+    return da_nomem(err);
+  da_history_dispose(loaded);
+  *loaded = merged;
+  return DA_OK;
+}
+
+/* Reads the session into the agent; the agent is unchanged unless DA_OK.
+** `keep`: what the agent has is continued with, else replaced. */
+static int load(da_agent *a, int keep, da_err *err) {
   da_history history = DA_HISTORY_EMPTY;
   da_buf meta;
   int code;
   da_buf_init(&meta, DA_MESSAGE_MAX);
   code = da_session_load(a->session, &history, &meta, err);
+  if (code == DA_OK && keep)
+    code = continue_with(a, &history, err);
   da_agent_poll(a);
   da_err_clear(&a->load_err);
   if (code == DA_OK) {
@@ -146,19 +163,23 @@ static int reopen_after_fork(da_agent *a, da_err *err) {
                       err);
 }
 
-/* Everything but the loading; *fresh: it was not done before. */
+/* Everything but the loading; *fresh: it was not done before. An id may come
+** to an agent that has talked without one: what was said then goes after what
+** the session holds. */
 static int prepare(da_agent *a, int *fresh, da_err *err) {
+  int open = a->resolved && (a->session || !a->settings.session_id);
   int code = DA_OK;
-  *fresh = !a->resolved;
+  *fresh = !open;
   if (a->closed)
     return da_fail(err, DA_ECLOSED, "the agent is closed");
-  if (a->resolved)
+  if (open)
     return reopen_after_fork(a, err);
   if (a->settings.session_id)
     code = open_session(a, &a->session, a->settings.session_id, NULL, err);
   if (code)
     return code;
-  da_history_copy(&a->history, &a->settings.start);
+  if (!a->resolved)
+    da_history_copy(&a->history, &a->settings.start);
   a->resolved = 1;
   return DA_OK;
 }
@@ -166,7 +187,7 @@ static int prepare(da_agent *a, int *fresh, da_err *err) {
 int da_agent_resolve(da_agent *a, da_err *err) {
   int fresh, code = prepare(a, &fresh, err);
   if (!code && a->session && fresh)
-    load(a, err); /* nothing stored, or unreadable: it goes on without */
+    load(a, 1, err); /* nothing stored, or unreadable: it goes on without */
   if (!code)
     da_agent_poll(a);
   return code;
@@ -255,7 +276,7 @@ int da_agent_load(da_agent *a, da_err *err) {
   int fresh, code = need_session(a, err);
   if (!code)
     code = prepare(a, &fresh, err);
-  return code ? code : load(a, err);
+  return code ? code : load(a, 0, err);
 }
 
 static int remove_other(da_agent *a, const char *id, da_err *err) {
@@ -271,10 +292,12 @@ static int remove_other(da_agent *a, const char *id, da_err *err) {
 }
 
 int da_agent_delete(da_agent *a, const char *id, da_err *err) {
-  int fresh, code = prepare(a, &fresh, err);
+  const char *ours = a->settings.session_id;
+  int own = !id || (ours && strcmp(id, ours) == 0), fresh = 0;
+  int code = own ? prepare(a, &fresh, err) : da_agent_resolve(a, err);
   if (code)
     return code;
-  if (id && (!a->session || strcmp(id, a->settings.session_id) != 0))
+  if (!own)
     return remove_other(a, id, err);
   code = need_session(a, err);
   if (!code)
@@ -284,6 +307,9 @@ int da_agent_delete(da_agent *a, const char *id, da_err *err) {
     da_buf_reset(&a->meta);
     read_meta(a);
     da_err_clear(&a->load_err);
+  } else if (fresh && a->session) { /* it is still there, then */
+    da_err ignored;
+    load(a, 1, &ignored);
   }
   da_agent_poll(a);
   return code;

@@ -258,8 +258,9 @@ static int save_batch(da_channel *c, da_session *batch, da_err *err) {
     da_history_dispose(&want);
     if (code != DA_ECONFLICT || tries == MOST_TRIES)
       return code;
-    tell_all(c, batch, DA_INFO, DA_ECONFLICT,
-             "was changed by someone else; ours goes after theirs");
+    if (tries == 1)
+      tell_all(c, batch, DA_INFO, DA_ECONFLICT,
+               "was changed by someone else; ours goes after theirs");
     c->known = 0;
     pause_a_little();
   }

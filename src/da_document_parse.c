@@ -182,7 +182,8 @@ static int read_document(reader *r) {
     code = read_messages(r); /* the Go peer's: nothing but the messages */
   } else {
     if (!da_json_object(&r->j))
-      return corrupt_text(r);
+      return r->j.why ? corrupt_text(r)
+                      : corrupt(r, "it is neither an object nor an array");
     while (!code && (more = da_json_member(&r->j, &key)) != 0)
       code = more < 0 ? corrupt_text(r) : read_member(r, key);
     if (!code && !r->has_messages)

@@ -177,7 +177,7 @@ static int l_log(lua_State *L) {
   static const char *const levels[] = {"debug", "info", "warn", "error"};
   record *r = lua_touserdata(L, 1);
   if (l_owner_get(L, r->agent) != LUA_TUSERDATA ||
-      lua_getiuservalue(L, -1, L_LOGGER) != LUA_TFUNCTION)
+      lua_getiuservalue(L, -1, L_LOGGER) == LUA_TNIL)
     return 0;
   lua_pushstring(L, levels[r->level]);
   lua_pushstring(L, r->message);

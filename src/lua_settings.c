@@ -285,9 +285,9 @@ static int l_with_save_timeout(lua_State *L) {
 
 /* ---- telling ---- */
 
-/* A function, or nil for none. */
+/* A function or what can be called like one, or nil for none. */
 static int set_function(lua_State *L, int value) {
-  if (!lua_isnil(L, 2))
+  if (!lua_isnil(L, 2) && !luaL_getmetafield(L, 2, "__call"))
     luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   lua_setiuservalue(L, 1, value);

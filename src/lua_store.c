@@ -91,9 +91,10 @@ static int load_meta(lua_State *L, job *j, int index) {
 static void finish_load(lua_State *L, job *j) {
   int messages = lua_gettop(L) - 1, info = messages + 1;
   lua_Integer n;
+  if (!lua_toboolean(L, messages) && refused(L, j))
+    return;
   if (lua_isnil(L, messages)) {
-    if (!refused(L, j))
-      j->code = DA_ENOTFOUND;
+    j->code = DA_ENOTFOUND;
     return;
   }
   if (lua_type(L, messages) != LUA_TTABLE) {

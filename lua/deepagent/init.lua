@@ -37,6 +37,9 @@ end
 local function apply(method, agent, where, option, ...)
   local ok, why = pcall(method, agent, ...)
   if ok then return end
+  if type(why) == "table" then -- an error object: of the service's address
+    why = ("%s: %s"):format(where, tostring(why))
+  end
   local complaint = type(why) == "string"
     and why:match "^bad argument #%d+ to '[^']*' (%b())$"
   if complaint then
@@ -75,7 +78,8 @@ local function configure(agent, options, where)
       apply(setting, agent, where, name, value)
     end
   end
-  return agent:_check()
+  apply(agent._check, agent, where, "base_url")
+  return agent
 end
 
 local function construct(where, service, model, options)
@@ -131,11 +135,12 @@ end
 --- An agent that needs neither network nor key: see deepagent.offline.
 function deepagent.offline(options)
   local offline = require "deepagent.offline"
-  local merged = { provider = offline.provider(), model = offline.model }
-  for name, value in pairs(options_of("deepagent.offline", options)) do
+  local where = "deepagent.offline"
+  local merged = { provider = offline.provider() }
+  for name, value in pairs(options_of(where, options)) do
     merged[name] = value
   end
-  return deepagent.new(merged)
+  return construct(where, "provider", merged.model or offline.model, merged)
 end
 
 local builtin = {
