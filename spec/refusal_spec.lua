@@ -123,7 +123,7 @@ describe("refused before anything is sent:", function()
       local err = refused(function()
         return agent { base_url = "http://" .. host .. "/v1" }
       end)
-      assert.equal("invalid_url", err.code, host)
+      assert.truthy(tostring(err):find("invalid_url: ", 1, true), host)
     end
   end)
 
@@ -151,7 +151,7 @@ describe("refused before anything is sent:", function()
       "https://a/?q=1", "https://a/#f", "https://u:p@a/v1", "https://-a/",
       "https://" .. ("a"):rep(5000) .. "/" } do
       local err = refused(function() return agent { base_url = url } end)
-      assert.equal("invalid_url", err.code, url)
+      assert.truthy(tostring(err):find("invalid_url: ", 1, true), url)
     end
   end)
 
@@ -168,11 +168,11 @@ describe("refused before anything is sent:", function()
       io.write(tostring(err))]]
     local out = child.run(program, { env = { OPENAI_API_KEY = KEY,
       OPENAI_BASE_URL = "http://example.com/v1" } })
-    assert.truthy(out:find("^invalid_url: "), out)
+    assert.truthy(out:find("invalid_url: ", 1, true), out)
     assert.is_nil(out:find(KEY, 1, true))
     out = child.run(program, { env = { OPENAI_API_KEY = KEY .. "\n",
       OPENAI_BASE_URL = server.url } })
-    assert.truthy(out:find("^invalid_argument: "), out)
+    assert.truthy(out:find("invalid_argument: ", 1, true), out)
     assert.is_nil(out:find(KEY, 1, true))
     assert.equal(0, server:stats().connections)
   end)

@@ -180,6 +180,23 @@ describe("the conversation", function()
     assert.same({}, agent:get_history())
   end)
 
+  it("may hold members of the same names as our own", function()
+    agent:with_memory()
+    for _, text in ipairs {
+      '{"id":"a","created_at":5,"role":"user","content":"x",'
+        .. '"created_at":"z","id":7}',
+      '{"role":"user","content":"x","created_at":"z","id":7}',
+      '{"role":"user","content":"x","id":{},"id":"b","created_at":5}',
+    } do
+      assert.is_true(agent:set_history { text })
+      local history = agent:get_history()
+      assert.is_string(history[1].id)
+      assert.is_number(history[1].created_at)
+      assert.is_true(agent:set_history(history))
+      assert.same(history, agent:get_history())
+    end
+  end)
+
   it("stays as it was when what shall replace it is none", function()
     agent:with_memory()
     assert(agent:ask("a"))

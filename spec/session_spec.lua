@@ -19,9 +19,13 @@ local function contents(agent)
 end
 
 describe("an agent's session", function()
-  local backend
+  local backend, root
 
-  before_each(function() backend = deepagent.memory_backend() end)
+  before_each(function()
+    backend = deepagent.memory_backend()
+    root = disk.temp()
+  end)
+  after_each(function() disk.remove(root) end)
 
   it("has the id that it was given #smoke", function()
     local agent = echo()
@@ -50,7 +54,6 @@ describe("an agent's session", function()
   end)
 
   it("is kept in files unless a backend is given", function()
-    local root = disk.temp()
     local output, status = child.run([[
       local deepagent = require "deepagent"
       local agent = deepagent.offline():with_session_id "s"
@@ -58,11 +61,10 @@ describe("an agent's session", function()
       assert(agent:close())
       print(#deepagent.file_backend():load "s")]],
       { env = { HOME = root, DEEPAGENT_HOME = false } })
-    local names = disk.names(root .. "/.deepagent/sessions")
-    disk.remove(root)
     assert.equal("2\n", output)
     assert.equal(0, status)
-    assert.same({ ".lock", "s.json" }, names)
+    assert.same({ ".lock", "s.json" },
+      disk.names(root .. "/.deepagent/sessions"))
   end)
 
   it("is saved after each turn unless told otherwise", function()
@@ -177,7 +179,6 @@ describe("an agent's session", function()
   end)
 
   it("outlives its process", function()
-    local root = disk.temp()
     local script = [[
       local deepagent = require "deepagent"
       local agent = deepagent.offline():with_memory():with_session_id "u"
@@ -190,7 +191,6 @@ describe("an agent's session", function()
     options.args = { "What did I ask you first?" }
     assert.equal('You said: "What is my name?"',
       (child.run(script, options)))
-    disk.remove(root)
   end)
 end)
 

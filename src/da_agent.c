@@ -246,12 +246,16 @@ int da_agent_set_store(da_agent *a, da_store *store, da_err *err) {
 
 int da_agent_set_provider(da_agent *a, da_provider *p, da_err *err) {
   da_model *m = malloc(sizeof *m);
-  if (!m) {
+  if (!m || a->talking) {
     p->ops->close(p);
-    return da_nomem(err);
+    free(m);
+    return a->talking ? da_fail(err, DA_EBUSY,
+                                "the agent is in the middle of a turn")
+                      : da_nomem(err);
   }
   m->refs = 1;
   m->provider = p;
+  da_model_unref(a->settings.own);
   a->settings.own = m;
   return DA_OK;
 }

@@ -119,7 +119,7 @@ static const char *skip_string(da_json *j, const char *p) {
       return bad(j, p, "control character in a string");
     }
     while (p < end && (unsigned char)*p >= 0x80) {
-      size_t n = da_utf8_sequence((const unsigned char *)p, (size_t)(end - p));
+      size_t n = da_utf8_quick((const unsigned char *)p, (size_t)(end - p));
       if (!n)
         return bad(j, p, "ill-formed UTF-8");
       p += n;

@@ -75,6 +75,14 @@ int da_json_equals(da_text raw, const char *s);
 ** string stands alone. */
 int da_json_unescape(da_buf *out, da_text raw, uint32_t *surrogate);
 
+/* Consumes the string that comes next, in text that was checked: what is
+** between its quotes, and whether there are escapes in it. */
+da_text da_json_string(da_json *j, int *escapes);
+
+/* The characters of a raw string without its quotes: how many bytes. `to`
+** must have room for raw.len of them. Lone surrogates become U+FFFD. */
+size_t da_json_decode(char *to, da_text raw);
+
 /* The integer of a number's text: 1 if it is one and fits. */
 int da_json_int64(da_text raw, int64_t *value);
 

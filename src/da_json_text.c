@@ -1,6 +1,7 @@
 /* da_json_text.c - what checked JSON text says, and writing it (floor 0). */
 #include "da_json.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +9,10 @@
 #include <string.h>
 
 #include "da_utf8.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* ---- reading ---- */
 
@@ -117,6 +122,109 @@ int da_json_unescape(da_buf *out, da_text raw, uint32_t *surrogate) {
   return out->failed;
 }
 
+/* The next quote or backslash; there is one before `end`. */
+static inline const char *quote_or_slash(const char *p, const char *end) {
+#ifdef __SSE2__
+  const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+  for (; end - p >= 16; p += 16) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    int hit = _mm_movemask_epi8(
+        _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
+    if (hit)
+      return p + __builtin_ctz((unsigned)hit);
+  }
+#endif
+  while (p < end && *p != '"' && *p != '\\')
+    p++;
+  return p;
+}
+
+da_text da_json_string(da_json *j, int *escapes) {
+  const char *p = quote_or_slash(j->p + 1, j->end);
+  da_text raw = {j->p + 1, 0};
+  *escapes = p < j->end && *p == '\\';
+  while (p < j->end && *p == '\\')
+    p = quote_or_slash(p + 2, j->end);
+  raw.len = (size_t)(p - raw.data);
+  for (p++;
+       p < j->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t');
+       p++)
+    ;
+  j->p = p;
+  j->fresh = 0;
+  return raw;
+}
+
+/* The character of the escape at *p, which is moved past it. */
+static uint32_t escaped(const char **p, const char *end) {
+  const char *e = *p;
+  uint32_t c, low;
+  *p = e + 2;
+  switch (e[1]) {
+  case 'b':
+    return '\b';
+  case 'f':
+    return '\f';
+  case 'n':
+    return '\n';
+  case 'r':
+    return '\r';
+  case 't':
+    return '\t';
+  case 'u':
+    break;
+  default:
+    return (unsigned char)e[1];
+  }
+  c = hex4(e + 2);
+  *p = e + 6;
+  if (c < 0xd800 || c > 0xdbff || end - *p < 6 || e[6] != '\\' || e[7] != 'u')
+    return c;
+  low = hex4(e + 8);
+  if (low < 0xdc00 || low > 0xdfff)
+    return c;
+  *p = e + 12;
+  return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+}
+
+/* Copies up to the next backslash; `to` has room for all up to `end`. */
+static inline const char *copy_plain(char **to, const char *p,
+                                     const char *end) {
+  char *out = *to;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  const uint64_t ones = 0x0101010101010101u;
+  for (; end - p >= 8; p += 8, out += 8) {
+    uint64_t eight, zero;
+    memcpy(&eight, p, 8);
+    memcpy(out, &eight, 8);
+    zero = eight ^ ones * '\\';
+    zero = (zero - ones) & ~zero & ones << 7;
+    if (zero) { /* its lowest bit is in the first byte that is one */
+      int n = __builtin_ctzll(zero) / 8;
+      *to = out + n;
+      return p + n;
+    }
+  }
+#endif
+  while (p < end && *p != '\\')
+    *out++ = *p++;
+  *to = out;
+  return p;
+}
+
+size_t da_json_decode(char *to, da_text raw) {
+  const char *p = raw.data, *end = p + raw.len;
+  char *out = to;
+  while ((p = copy_plain(&out, p, end)) < end) {
+    uint32_t c = escaped(&p, end);
+    if (c < 0x80)
+      *out++ = (char)c;
+    else
+      out += da_utf8_encode(out, c);
+  }
+  return (size_t)(out - to);
+}
+
 int da_json_int64(da_text raw, int64_t *value) {
   size_t i = raw.len && raw.data[0] == '-';
   int64_t v = 0;
@@ -146,14 +254,39 @@ static size_t locale_point(char point[POINT_SIZE]) {
   return (size_t)n;
 }
 
+/* Whole numbers up to 2^53 and powers of ten up to 10^22 are doubles without
+** rounding, so the one division rounds as strtod would. 0: not that easy. */
+static int easy_double(da_text raw, double *d) {
+  static const double ten[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5,
+                               1e6, 1e7, 1e8, 1e9, 1e10};
+  size_t i = raw.len && raw.data[0] == '-', point = raw.len;
+  uint64_t digits = 0;
+  if (i == raw.len || raw.len > 17 || FLT_EVAL_METHOD != 0)
+    return 0;
+  for (; i < raw.len; i++) {
+    unsigned digit = (unsigned)raw.data[i] - '0';
+    if (digit <= 9)
+      digits = digits * 10 + digit;
+    else if (raw.data[i] == '.' && point == raw.len)
+      point = i + 1;
+    else
+      return 0;
+  }
+  if (digits > (uint64_t)1 << 53 || raw.len - point > 10)
+    return 0;
+  *d = (double)digits / ten[raw.len - point];
+  if (raw.data[0] == '-')
+    *d = -*d;
+  return 1;
+}
+
 double da_json_double(da_text raw) {
   char small[64], point[POINT_SIZE], *s = small;
   const char *dot = memchr(raw.data, '.', raw.len);
   size_t whole_len = dot ? (size_t)(dot - raw.data) : raw.len, n = 0;
   double d;
-  int64_t whole;
-  if (raw.len < 16 && da_json_int64(raw, &whole))
-    return whole == 0 && raw.data[0] == '-' ? -0.0 : (double)whole;
+  if (easy_double(raw, &d))
+    return d;
   if (dot)
     n = locale_point(point);
   if (raw.len + n >= sizeof small) {

@@ -221,6 +221,9 @@ void da_session_close(da_session *s) {
   da_saver *saver = c->saver;
   pthread_mutex_lock(&saver->lock);
   s->closed = 1;
+  /* Nobody will ask again for what needs its owner. */
+  if (da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD)
+    da_want_dispose(&s->pending);
   if (!s->pending.set && !s->saving.set) {
     da_session **at = &c->sessions;
     while (*at != s)
@@ -283,10 +286,12 @@ static int advance(da_session *s, const struct timespec *until) {
 int da_session_flush(da_session *s, double seconds, da_err *err) {
   struct timespec until = da_timespec(da_deadline(seconds));
   da_saver *saver = lock(s);
-  unsigned failures = s->failures;
+  /* A save that is under way may be of an older wish than what is waited for:
+  ** then its failure does not count. */
+  unsigned failures = s->failures + (s->pending.set && s->saving.set);
   int code = DA_OK;
   while (!code && (s->pending.set || s->saving.set)) {
-    if (s->failures != failures) {
+    if ((int)(s->failures - failures) > 0) {
       *err = s->err;
       code = err->code;
     } else {

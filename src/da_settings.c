@@ -79,11 +79,15 @@ void da_settings_dispose(da_settings *s) {
   members_dispose(&s->extra);
   da_history_dispose(&s->start);
   da_backend_unref(s->backend);
-  if (s->own && --s->own->refs == 0) {
-    s->own->provider->ops->close(s->own->provider);
-    free(s->own);
-  }
+  da_model_unref(s->own);
   memset(s, 0, sizeof *s);
+}
+
+void da_model_unref(da_model *m) {
+  if (!m || --m->refs > 0)
+    return;
+  m->provider->ops->close(m->provider);
+  free(m);
 }
 
 int da_set_string(char **field, const char *value, da_err *err) {

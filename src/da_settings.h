@@ -23,6 +23,7 @@ typedef struct da_model {
   unsigned refs;
   da_provider *provider;
 } da_model;
+void da_model_unref(da_model *m); /* NULL is fine */
 
 typedef struct da_settings {
   /* The service. */

@@ -92,25 +92,29 @@ int da_utf8_repair(da_buf *out, const char *text, size_t len) {
   return out->failed;
 }
 
-int da_utf8_put(da_buf *out, uint32_t c) {
-  unsigned char b[4];
+size_t da_utf8_encode(char to[4], uint32_t c) {
   size_t n;
   if ((c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
     c = 0xfffd;
   if (c < 0x80) {
-    b[0] = (unsigned char)c;
+    to[0] = (char)c;
     n = 1;
   } else if (c < 0x800) {
-    b[0] = (unsigned char)(0xc0 | c >> 6);
+    to[0] = (char)(0xc0 | c >> 6);
     n = 2;
   } else if (c < 0x10000) {
-    b[0] = (unsigned char)(0xe0 | c >> 12);
+    to[0] = (char)(0xe0 | c >> 12);
     n = 3;
   } else {
-    b[0] = (unsigned char)(0xf0 | c >> 18);
+    to[0] = (char)(0xf0 | c >> 18);
     n = 4;
   }
   for (size_t i = 1; i < n; i++)
-    b[i] = (unsigned char)(0x80 | (c >> (6 * (n - 1 - i)) & 0x3f));
-  return da_buf_put(out, b, n);
+    to[i] = (char)(0x80 | (c >> (6 * (n - 1 - i)) & 0x3f));
+  return n;
+}
+
+int da_utf8_put(da_buf *out, uint32_t c) {
+  char bytes[4];
+  return da_buf_put(out, bytes, da_utf8_encode(bytes, c));
 }

@@ -32,7 +32,10 @@ static inline size_t da_utf8_quick(const unsigned char *s, size_t len) {
 ** WHATWG decoder does. */
 int da_utf8_repair(da_buf *out, const char *s, size_t len);
 
-/* Appends the code point (a surrogate becomes U+FFFD). */
+/* The bytes of the code point (a surrogate becomes U+FFFD): how many. */
+size_t da_utf8_encode(char to[4], uint32_t code_point);
+
+/* Appends them. */
 int da_utf8_put(da_buf *out, uint32_t code_point);
 
 #endif

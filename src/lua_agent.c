@@ -120,13 +120,12 @@ static int l_agent_close(lua_State *L) {
 ** no hook run on L, and a function that does not end must be stopped: so
 ** this runs on a thread of its own. */
 static void flush_last(lua_State *L, l_agent *a, da_agent *agent) {
-  da_backend *b = agent->settings.backend;
   lua_State *own = lua_newthread(L), *before;
   da_err err;
   l_owner_set(L, a, 1);
   if (lua_getiuservalue(L, 1, L_BACKEND) == LUA_TUSERDATA &&
       lua_getiuservalue(L, -1, 1) == LUA_TTABLE)
-    l_owner_set(L, da_backend_store(b), -1);
+    l_owner_set(L, lua_topointer(L, -1), -1);
   a->runtime->timeout = agent->settings.save_timeout;
   before = l_enter(a->runtime, own);
   da_agent_flush(agent, -1, &err);
@@ -379,11 +378,8 @@ static int l_agent_get_history(lua_State *L) {
     return failed;
   h = push_history(L); /* a snapshot: finalizers may talk meanwhile */
   da_history_copy(h, &a->agent->history);
-  lua_createtable(L, (int)h->len, 0);
-  for (size_t i = 0; i < h->len; i++) {
-    l_message_push(L, da_history_at(h, i));
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
+  l_history_push(L, h);
+  da_history_dispose(h); /* now: the collector does not see how large it is */
   return 1;
 }
 

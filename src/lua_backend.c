@@ -135,6 +135,7 @@ int l_native_backend(lua_State *L) {
   void *address = lua_touserdata(L, 1);
   luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
   memcpy(&open, &address, sizeof open); /* POSIX: they are interchangeable */
+  l_pin(address);
   options.data = luaL_checklstring(L, 2, &len);
   options.len = len;
   b = push_new(L);
@@ -268,11 +269,7 @@ static int l_backend_load(lua_State *L) {
     lua_pushnil(L);
   if (code)
     return code == DA_ENOTFOUND ? 1 : l_fail(L, &err);
-  lua_createtable(L, (int)s->history.len, 0);
-  for (size_t i = 0; i < s->history.len; i++) {
-    l_message_push(L, da_history_at(&s->history, i));
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
+  l_history_push(L, &s->history);
   l_json_push(L, s->meta.len ? da_buf_text(&s->meta) : (da_text){"{}", 2});
   return 2;
 }

@@ -1,20 +1,9 @@
 /* lua_core.c - the module deepagent.core (floor 7): what lua/deepagent is
 ** built on. Users require "deepagent". */
-#include <dlfcn.h>
-
 #include "da_version.h"
 #include "lua_agent.h"
 #include "lua_backend.h"
 #include "lua_json.h"
-
-/* Workers may still run our code when the last state closes and unloads the
-** library: it stays. */
-static void pin(void) {
-  static const char here = 0;
-  Dl_info info;
-  if (dladdr(&here, &info) && info.dli_fname)
-    dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
-}
 
 __attribute__((visibility("default"))) int
 luaopen_deepagent_core(lua_State *L);
@@ -27,7 +16,8 @@ int luaopen_deepagent_core(lua_State *L) {
                                        {"array", l_json_array},
                                        {"encode", l_json_encode},
                                        {NULL, NULL}};
-  pin();
+  static const char here = 0;
+  l_pin(&here);
   l_error_open(L);
   l_json_open(L);
   l_runtime_open(L);

@@ -77,6 +77,14 @@ static int code_of(const char *name, int other) {
   return other;
 }
 
+/* The string at the top of the stack, NUL bytes and all. */
+static void take_message(lua_State *L, int code, da_err *err) {
+  size_t len;
+  const char *s = lua_tolstring(L, -1, &len);
+  da_fail(err, code, "%s", "");
+  da_err_set_message(err, s, len);
+}
+
 static int take_object(lua_State *L, int index, int code, da_err *err) {
   lua_getfield(L, index, "code");
   if (lua_type(L, -1) == LUA_TSTRING)
@@ -85,7 +93,7 @@ static int take_object(lua_State *L, int index, int code, da_err *err) {
     luaL_tolstring(L, index, NULL); /* it may be able to tell itself */
     lua_replace(L, -2);
   }
-  da_fail(err, code, "%s", lua_tostring(L, -1));
+  take_message(L, code, err);
   lua_getfield(L, index, "retryable");
   err->retryable = lua_toboolean(L, -1);
   lua_getfield(L, index, "status");
@@ -98,10 +106,12 @@ static int take_object(lua_State *L, int index, int code, da_err *err) {
 static int l_take(lua_State *L) {
   da_err *err = lua_touserdata(L, 2);
   int code = (int)lua_tointeger(L, 3);
-  if (lua_type(L, 1) == LUA_TTABLE)
+  if (lua_type(L, 1) == LUA_TTABLE) {
     take_object(L, 1, code, err);
-  else
-    da_fail(err, code, "%s", luaL_tolstring(L, 1, NULL));
+  } else {
+    luaL_tolstring(L, 1, NULL);
+    take_message(L, code, err);
+  }
   return 0;
 }
 

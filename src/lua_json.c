@@ -149,33 +149,55 @@ void l_json_put(lua_State *L, int index, da_buf *out, const char *what) {
 
 /* ---- reading ---- */
 
+/* Short strings come again and again: keys, roles, types. Lua's strings of the
+** last ones are kept on the stack, from index `known` on. */
+enum { KNOWN = 16, SHORT = 12 };
+
 typedef struct reader {
   lua_State *L;
   da_json j;
-  da_buf *scratch; /* on the stack as a userdata, made when first needed */
-  int scratch_at;  /* the slot kept for it */
+  int known;
+  da_text seen[KNOWN]; /* their raw text */
 } reader;
 
+/* A buffer of 1 KiB: not for the frame of a function that calls itself. */
+__attribute__((noinline)) static void push_decoded(lua_State *L, da_text s) {
+  luaL_Buffer b;
+  char *to = luaL_buffinitsize(L, &b, s.len);
+  luaL_pushresultsize(&b, da_json_decode(to, s));
+}
+
+static void push_fresh(lua_State *L, da_text s, int escapes) {
+  if (escapes)
+    push_decoded(L, s);
+  else
+    lua_pushlstring(L, s.data, s.len);
+}
+
 /* A string without its quotes. */
-static void push_string(reader *r, da_text s) {
-  if (!memchr(s.data, '\\', s.len)) {
-    lua_pushlstring(r->L, s.data, s.len);
-    return;
+static void push_string(reader *r, da_text s, int escapes) {
+  unsigned at = ((unsigned)s.len * 7 + (unsigned char)*s.data) % KNOWN;
+  da_text *seen = &r->seen[at];
+  if (s.len > SHORT) {
+    push_fresh(r->L, s, escapes);
+  } else if (seen->data && seen->len == s.len &&
+             memcmp(seen->data, s.data, s.len) == 0) {
+    lua_pushvalue(r->L, r->known + (int)at);
+  } else {
+    push_fresh(r->L, s, escapes);
+    lua_copy(r->L, -1, r->known + (int)at);
+    *seen = s;
   }
-  if (!r->scratch) {
-    r->scratch = l_buf_push(r->L, DA_MESSAGE_MAX);
-    lua_replace(r->L, r->scratch_at);
-  }
-  da_buf_reset(r->scratch);
-  if (da_json_unescape(r->scratch, s, NULL))
-    luaL_error(r->L, "out of memory");
-  lua_pushlstring(r->L, r->scratch->data ? r->scratch->data : "",
-                  r->scratch->len);
+}
+
+static void push_key(reader *r, da_text key) {
+  push_string(r, key, memchr(key.data, '\\', key.len) != NULL);
 }
 
 static void push_number(lua_State *L, da_text raw) {
   int64_t whole;
-  if (da_json_int64(raw, &whole) && !(whole == 0 && raw.data[0] == '-'))
+  if (!memchr(raw.data, '.', raw.len) && da_json_int64(raw, &whole) &&
+      !(whole == 0 && raw.data[0] == '-'))
     lua_pushinteger(L, whole);
   else
     lua_pushnumber(L, da_json_double(raw));
@@ -188,7 +210,7 @@ static void push_object(reader *r) {
   lua_createtable(r->L, 0, 4);
   da_json_object(&r->j);
   while (da_json_member(&r->j, &key) == 1) {
-    push_string(r, key);
+    push_key(r, key);
     push_next(r);
     lua_rawset(r->L, -3);
   }
@@ -205,68 +227,96 @@ static void push_array(reader *r) {
   }
 }
 
-static void push_next(reader *r) {
+static void push_scalar(reader *r) {
   da_text raw;
-  da_json_type type = da_json_peek(&r->j);
-  luaL_checkstack(r->L, 8, "nested JSON");
-  if (type == DA_JSON_OBJECT) {
-    push_object(r);
-    return;
-  }
-  if (type == DA_JSON_ARRAY) {
-    push_array(r);
-    return;
-  }
-  da_json_value(&r->j, &raw);
-  switch (type) {
-  case DA_JSON_STRING:
-    raw.data++;
-    raw.len -= 2;
-    push_string(r, raw);
-    break;
+  switch (da_json_value(&r->j, &raw)) {
   case DA_JSON_NUMBER:
     push_number(r->L, raw);
     break;
   case DA_JSON_TRUE:
+    lua_pushboolean(r->L, 1);
+    break;
   case DA_JSON_FALSE:
-    lua_pushboolean(r->L, type == DA_JSON_TRUE);
+    lua_pushboolean(r->L, 0);
     break;
   default:
     lua_pushlightuserdata(r->L, NULL);
   }
 }
 
+static void push_next(reader *r) {
+  da_json_type type = da_json_peek(&r->j);
+  if (type == DA_JSON_STRING) {
+    int escapes;
+    da_text raw = da_json_string(&r->j, &escapes);
+    push_string(r, raw, escapes);
+    return;
+  }
+  if (type < DA_JSON_ARRAY) {
+    push_scalar(r);
+    return;
+  }
+  luaL_checkstack(r->L, 8, "nested JSON");
+  if (type == DA_JSON_OBJECT)
+    push_object(r);
+  else
+    push_array(r);
+}
+
+/* Pushes the slots of what is known. */
+static void open_reader(reader *r, lua_State *L) {
+  luaL_checkstack(L, KNOWN + 8, "JSON");
+  memset(r, 0, sizeof *r);
+  r->L = L;
+  r->known = lua_gettop(L) + 1;
+  lua_settop(L, r->known + KNOWN - 1);
+}
+
+/* Removes them from under the value on top. */
+static void close_reader(reader *r) {
+  lua_replace(r->L, r->known);
+  lua_settop(r->L, r->known);
+}
+
 void l_json_push(lua_State *L, da_text text) {
-  reader r = {L, {0}, NULL, 0};
-  luaL_checkstack(L, 8, "JSON");
-  lua_pushnil(L);
-  r.scratch_at = lua_gettop(L);
+  reader r;
+  open_reader(&r, L);
   da_json_init(&r.j, text);
   push_next(&r);
-  lua_remove(L, r.scratch_at);
+  close_reader(&r);
 }
 
 /* ---- messages ---- */
 
-void l_message_push(lua_State *L, const da_message *m) {
-  /* Ours stand in front; a wire member "id" of the service's would come
-  ** later and win, so ours are set again where there may be one. */
-  l_json_push(L, da_message_json(m));
-  lua_getfield(L, -1, "id");
-  da_text id = da_message_id(m);
-  size_t len;
-  const char *s = lua_tolstring(L, -1, &len);
-  int same = s && len == id.len && memcmp(s, id.data, len) == 0;
-  int timed = lua_getfield(L, -2, "created_at") == LUA_TNUMBER;
-  lua_pop(L, 2);
-  if (!same) {
-    lua_pushlstring(L, id.data, id.len);
-    lua_setfield(L, -2, "id");
+/* Our id and time are in front; the service's own, which may come later, must
+** not take their place. */
+static void push_message(reader *r, const da_message *m) {
+  da_text key;
+  int n = 0;
+  lua_createtable(r->L, 0, 4);
+  da_json_init(&r->j, da_message_json(m));
+  da_json_object(&r->j);
+  while (da_json_member(&r->j, &key) == 1) {
+    if (n++ >= 2 &&
+        (da_json_equals(key, "id") || da_json_equals(key, "created_at"))) {
+      da_json_value(&r->j, NULL);
+      continue;
+    }
+    push_key(r, key);
+    push_next(r);
+    lua_rawset(r->L, -3);
   }
-  if (!timed) {
-    lua_pushnumber(L, da_message_created_at(m));
-    lua_setfield(L, -2, "created_at");
+}
+
+void l_history_push(lua_State *L, const da_history *h) {
+  reader r;
+  open_reader(&r, L);
+  lua_createtable(L, (int)h->len, 0);
+  for (size_t i = 0; i < h->len; i++) {
+    push_message(&r, da_history_at(h, i));
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+  close_reader(&r);
 }
 
 static da_message *parse(da_text text, da_err *err) {
@@ -347,6 +397,7 @@ da_message *l_message_take(lua_State *L, int index, da_err *err) {
   b = l_buf_push(L, DA_MESSAGE_MAX);
   put_message(L, index, b);
   m = parse(da_buf_text(b), err);
+  da_buf_dispose(b); /* now: the collector does not see how large it is */
   lua_pop(L, 1);
   return m;
 }

@@ -9,7 +9,7 @@
 #ifndef LUA_JSON_H
 #define LUA_JSON_H
 
-#include "da_message.h"
+#include "da_history.h"
 #include "lua_error.h"
 
 /* Appends the value at `index`. Raises what cannot be written (functions,
@@ -20,8 +20,9 @@ void l_json_put(lua_State *L, int index, da_buf *out, const char *what);
 /* Pushes the value of checked JSON text. Raises only without memory. */
 void l_json_push(lua_State *L, da_text text);
 
-/* Pushes a fresh table of the message: wire members, id, created_at. */
-void l_message_push(lua_State *L, const da_message *m);
+/* Pushes a fresh list of fresh tables, one for each message: wire members,
+** id, created_at. `h` must outlive the call, also if it raises. */
+void l_history_push(lua_State *L, const da_history *h);
 
 /* The message of the table at `index` (role, content, ... with or without
 ** id and created_at; `json`, a string, takes the place of all else) or of

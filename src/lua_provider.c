@@ -10,6 +10,7 @@
 typedef struct l_provider {
   da_provider base;
   l_runtime *runtime;
+  const void *table; /* its address, by which it is found */
 } l_provider;
 
 struct da_call {
@@ -219,7 +220,7 @@ static void take_message(lua_State *L, int index, da_call *c) {
 static int l_run(lua_State *L) {
   da_call *c = lua_touserdata(L, 1);
   lua_settop(L, 1);
-  if (l_owner_get(L, c->provider) != LUA_TTABLE) {
+  if (l_owner_get(L, c->provider->table) != LUA_TTABLE) {
     c->code = da_fail(c->err, DA_EPROVIDER, "the provider is gone");
     return 0;
   }
@@ -293,6 +294,7 @@ da_provider *l_provider_new(lua_State *L, l_runtime *r, int index) {
     return NULL;
   p->base.ops = &ops;
   p->runtime = r;
-  l_owner_set(L, p, index);
+  p->table = lua_topointer(L, index);
+  l_owner_set(L, p->table, index);
   return &p->base;
 }

@@ -1,6 +1,8 @@
 /* lua_runtime.c - the one da_runtime of a lua_State (floor 7). */
 #include "lua_runtime.h"
 
+#include <dlfcn.h>
+
 #define RUNTIME_TYPE "deepagent.runtime"
 
 static const char runtime_key = 0, owners_key = 0;
@@ -72,6 +74,12 @@ l_runtime *l_runtime_get(lua_State *L) {
   da_runtime_set_finder(r->runtime, find_transport, r);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   return r;
+}
+
+void l_pin(const void *address) {
+  Dl_info info;
+  if (dladdr(address, &info) && info.dli_fname)
+    dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
 }
 
 /* ---- owners ---- */

@@ -31,8 +31,13 @@ static inline void l_leave(l_runtime *r, lua_State *before) {
   r->L = before;
 }
 
-/* A weak map from the address of a C object to its Lua value: C code that
-** runs later finds it again, and yet keeps nothing alive (the agent's user
+/* Workers may still be in the library's code when the last state closes and
+** unloads it: the one that has `address` in it stays. */
+void l_pin(const void *address);
+
+/* A weak map from an address (of a Lua value, so that it is there no longer
+** and no more often than that value) to the Lua value: C code that runs
+** later finds it again, and yet keeps nothing alive (the agent's user
 ** values do that). `set` maps the value at `index`; `get` pushes it or nil
 ** and returns its type. */
 void l_owner_set(lua_State *L, const void *object, int index);

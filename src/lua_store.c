@@ -11,6 +11,7 @@
 typedef struct l_store {
   da_store base;
   l_runtime *runtime;
+  const void *table; /* its address, by which it is found */
 } l_store;
 
 /* One call of one of the table's functions. */
@@ -167,7 +168,7 @@ void l_messages_push(lua_State *L, const da_text *messages, size_t count) {
 static int l_run(lua_State *L) {
   job *j = lua_touserdata(L, 1);
   int arguments = 1;
-  if (l_owner_get(L, j->store) != LUA_TTABLE) {
+  if (l_owner_get(L, j->store->table) != LUA_TTABLE) {
     j->code = da_fail(j->err, DA_ECLOSED, "the backend is gone");
     return 0;
   }
@@ -281,7 +282,8 @@ da_store *l_store_new(lua_State *L, l_runtime *r, int index) {
     return NULL;
   s->base.ops = &ops;
   s->runtime = r;
-  l_owner_set(L, s, index);
+  s->table = lua_topointer(L, index);
+  l_owner_set(L, s->table, index);
   return &s->base;
 }
 

@@ -56,6 +56,19 @@ static inline size_t kit_below(uint64_t *seed, size_t n) {
   return (size_t)(kit_chance(seed) % n);
 }
 
+/* Why a process with threads cannot be forked in this configuration, or
+** NULL. */
+static inline const char *kit_no_fork(void) {
+#ifdef __SANITIZE_ADDRESS__
+  return "libasan's locks do not survive a fork among threads";
+#else
+  const char *config = getenv("DA_CONFIG");
+  return config && strcmp(config, "valgrind") == 0
+             ? "valgrind calls it a leak what the parent's threads held"
+             : NULL;
+#endif
+}
+
 /* Switches numbers to a decimal point of `point` (as localedef writes it,
 ** "," or "<U066B>"); 0 if this machine cannot. End with kit_locale_end. */
 static inline int kit_locale(const char *point) {

@@ -17,8 +17,10 @@ child.__index = child
 local function command(file, options)
   local words = { "env" }
   for name, value in pairs(options.env or {}) do
-    words[#words + 1] = value and name .. "=" .. disk.quoted(value)
-      or "-u " .. name
+    if not value then words[#words + 1] = "-u " .. name end
+  end
+  for name, value in pairs(options.env or {}) do
+    if value then words[#words + 1] = name .. "=" .. disk.quoted(value) end
   end
   words[#words + 1] = options.before
   words[#words + 1] = "lua5.4 " .. disk.quoted(file)

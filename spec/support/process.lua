@@ -29,10 +29,11 @@ function process.start(command, ready)
     pid=$!
     { while kill -0 $PPID && kill -0 $pid; do sleep 0.2; done
       kill $pid; } </dev/null >/dev/null 2>&1 &
-    echo $pid $out]]):format(command))
-  local pid, file = pipe:read("n", "l")
+    echo $pid $! $out]]):format(command))
+  local pid, watcher, file = pipe:read("n", "n", "l")
   pipe:close()
-  local self = setmetatable({ pid = pid, file = file:sub(2) }, process)
+  local self = setmetatable({ pid = pid, watcher = watcher,
+    file = file:sub(2) }, process)
   local deadline = socket.gettime() + 20
   while not self:output():find(ready, 1, true) do
     if socket.gettime() > deadline or not self:alive() then
@@ -55,7 +56,7 @@ function process:alive()
 end
 
 function process:stop()
-  os.execute(("kill %d 2>/dev/null"):format(self.pid))
+  os.execute(("kill %d %d 2>/dev/null"):format(self.watcher, self.pid))
   os.remove(self.file)
 end
 
