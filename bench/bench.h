@@ -162,7 +162,7 @@ static inline void show(char *out, size_t size, double v, const char *unit) {
   else if (strcmp(unit, "us") == 0)
     snprintf(out, size, "%.*f us", v < 1 ? 3 : v < 100 ? 2 : 0, v);
   else
-    snprintf(out, size, "%.0f %s", v, unit);
+    snprintf(out, size, "%.0f%s%s", v, *unit ? " " : "", unit);
 }
 
 /* A figure and its limit; their ratio must not exceed `allowed`. */

@@ -28,6 +28,7 @@ local function save_valid()
 end
 
 local function load(bytes)
+  os.remove(file) -- ext4 flushes what is written over what was there
   disk.write(file, bytes)
   return backend:load("s")
 end

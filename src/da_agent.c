@@ -249,9 +249,9 @@ int da_agent_set_provider(da_agent *a, da_provider *p, da_err *err) {
   if (!m || a->talking) {
     p->ops->close(p);
     free(m);
-    return a->talking ? da_fail(err, DA_EBUSY,
-                                "the agent is in the middle of a turn")
-                      : da_nomem(err);
+    return a->talking
+               ? da_fail(err, DA_EBUSY, "the agent is in the middle of a turn")
+               : da_nomem(err);
   }
   m->refs = 1;
   m->provider = p;

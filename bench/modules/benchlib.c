@@ -3,6 +3,7 @@
 */
 #include <lauxlib.h>
 #include <lua.h>
+#include <malloc.h>
 
 #include "../bench.h"
 
@@ -73,7 +74,7 @@ static int l_entries(lua_State *L) {
   return 1;
 }
 
-/* holds() -> {rss = KiB, fds = n, threads = n, registry = n} */
+/* holds() -> {rss = KiB, heap = KiB, fds = n, threads = n, registry = n} */
 static int l_holds(lua_State *L) {
   long pages = 0, all;
   lua_Integer n = 0;
@@ -86,7 +87,10 @@ static int l_holds(lua_State *L) {
     n++;
     lua_pop(L, 1);
   }
-  lua_createtable(L, 0, 4);
+  struct mallinfo2 m = mallinfo2();
+  lua_createtable(L, 0, 5);
+  lua_pushinteger(L, (lua_Integer)((m.uordblks + m.hblkhd) / 1024));
+  lua_setfield(L, -2, "heap");
   lua_pushinteger(L, pages * (sysconf(_SC_PAGESIZE) / 1024));
   lua_setfield(L, -2, "rss");
   lua_pushinteger(L, entries("/proc/self/fd"));

@@ -111,8 +111,8 @@ static void looks(void) {
 /* Exact texts, as in test_message.c, through a document. */
 static void exact(void) {
   static const char *const wires[] = {
-      "{\"role\":\"user\",\"content\":\"a\\u0000b\\ud83d\",\"n\":[1e400,-0.0,"
-      "9007199254740993,18446744073709551616,5e-324,0.10]}",
+      ("{\"role\":\"user\",\"content\":\"a\\u0000b\\ud83d\",\"n\":[1e400,-0.0,"
+       "9007199254740993,18446744073709551616,5e-324,0.10]}"),
       "{\"role\":\"tool\",\"content\":{},\"x\":[],\"y\":null,\"z\":[{},{}]}",
       "{\"id\":\"theirs\",\"created_at\":\"then\",\"role\":\"root\"}",
       "{\"role\":\"user\",\"messages\":[],\"checksum\":\"0:0\",\"version\":9}",
@@ -205,7 +205,7 @@ static void edits(void) {
     da_text changed = edited(doc, t[i].from, t[i].to);
     if (kit_code("id", changed) != t[i].code) {
       fprintf(stderr, "%s: %s\n", t[i].to, err.message);
-      CHECK(!"as it should");
+      CHECK(0 && "as it should");
     }
     kit_free(changed);
   }

@@ -38,7 +38,7 @@ static void truncated(void) {
     if (kit_code("id", (da_text){doc.data, n}) != DA_ECORRUPT) {
       fprintf(stderr, "%zu of %zu bytes: %s\n", n, doc.len,
               da_code_name(err.code));
-      CHECK(!"refused");
+      CHECK(0 && "refused");
     }
     CHECK(strstr(err.message, "session 'id' is corrupt: ") == err.message);
   }
@@ -56,7 +56,7 @@ static void every_bit(void) {
     *at = (char)(*at ^ (1 << i % 8));
     if (!error_or_same(doc, &whole)) {
       fprintf(stderr, "bit %zu of byte %zu\n", i % 8, i / 8);
-      CHECK(!"error or the same");
+      CHECK(0 && "error or the same");
     }
     refused += (size_t)(err.code != DA_OK);
     *at = (char)(*at ^ (1 << i % 8));
@@ -270,7 +270,7 @@ static void field_types(void) {
       kit_load(&l, "id", kit_text_of(text));
       if (l.code != (fields[i].loads[k] == 'y' ? DA_OK : DA_ECORRUPT)) {
         fprintf(stderr, "%s: %s\n", text, da_code_name(l.code));
-        CHECK(!"as the table says");
+        CHECK(0 && "as the table says");
       }
       if (l.code == DA_OK && l.history.len) { /* the rest works */
         const da_message *m = da_history_at(&l.history, 0);
@@ -287,8 +287,8 @@ static void field_types(void) {
 static void deep(void) {
   static const char *const before[] = {"{\"metadata\":{\"a\":",
                                        "{\"x\":",
-                                       "{\"messages\":[{\"role\":\"user\","
-                                       "\"content\":",
+                                       ("{\"messages\":[{\"role\":\"user\","
+                                        "\"content\":"),
                                        "{\"messages\":",
                                        "",
                                        "[{\"Role\":\"user\",\"Content\":"};

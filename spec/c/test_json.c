@@ -57,7 +57,7 @@ static void all_of(const char *texts, int want) {
     if (accepts((da_text){texts, n}) != want) {
       fprintf(stderr, "%.*s: %s\n", (int)n, texts,
               want ? err.message : "accepted");
-      CHECK(!"as it should");
+      CHECK(0 && "as it should");
     }
     texts += texts[n] ? n + 1 : n;
   }
@@ -132,14 +132,14 @@ static void every_place_in_a_string(void) {
         s[1 + len + n] = '"';
         if (accepts((da_text){s, len + n + 2}) !=
             (at[k].ok && !(at[k].bytes[0] == '\\' && n == 1 && i < len)))
-          CHECK(!"as it should");
+          CHECK(0 && "as it should");
       }
 }
 
 static void truncated(void) {
   static const char *const documents[] = {
-      "{\"a\":[1,-2.5e+10,true,false,null],\"b\\u00e4\\\"\":{\"c\":\"x\\n"
-      "\\ud83d\\ude00 \xe2\x82\xac 0123456789abcdef0123456789\"},\"d\":[]}",
+      ("{\"a\":[1,-2.5e+10,true,false,null],\"b\\u00e4\\\"\":{\"c\":\"x\\n"
+       "\\ud83d\\ude00 \xe2\x82\xac 0123456789abcdef0123456789\"},\"d\":[]}"),
       "[[[{\"role\":\"user\",\"content\":\"Hi \xf0\x9f\x98\x80\"}]],{}]",
       "\"0123456789abcdef0123456789abcdef\\u0041\""};
   for (size_t i = 0; i < 3; i++) {
@@ -241,7 +241,7 @@ static int suite(const char *folder) {
            (strncmp(e->d_name, "i_", 2) != 0 || choice(e->d_name));
     if (bytes && accepts((da_text){bytes, len}) != want) {
       fprintf(stderr, "%s: %s\n", e->d_name, want ? err.message : "accepted");
-      CHECK(!"as the suite says");
+      CHECK(0 && "as the suite says");
     }
     free(bytes);
     n++;

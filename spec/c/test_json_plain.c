@@ -40,7 +40,7 @@ static void agree(da_text text) {
     fprintf(stderr, "%.*s: %s at %td, %s at %td\n", (int)t.len, t.data,
             a.why ? a.why : "ok", a.p - a.start, b.why ? b.why : "ok",
             b.p - b.start);
-    CHECK(!"agreed");
+    CHECK(0 && "agreed");
   }
   accepted += (size_t)(ok_a != 0);
   refused += (size_t)(ok_a == 0);
@@ -54,8 +54,8 @@ static const char *const documents[] = {
     "[1,-2.5e10,true,false,null,\"\\u0041\\ud83d\\ude00\",[[[]]],{\"a\":{}}]",
     "  {\t\"a\" : [ 1 , 2 ] ,\r\n \"b\" : \"0123456789abcdef0123456789\" }  ",
     "\"the quick brown fox jumps over the lazy dog, and over it once more\"",
-    "[\"\",\"a\",\"ab\",\"abc\",\"abcdefg\",\"abcdefgh\","
-    "\"abcdefghabcdefgh\"]",
+    ("[\"\",\"a\",\"ab\",\"abc\",\"abcdefg\",\"abcdefgh\","
+     "\"abcdefghabcdefgh\"]"),
     "-0.0123456789e-123"};
 
 enum { DOCUMENTS = sizeof documents / sizeof *documents };

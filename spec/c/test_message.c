@@ -145,8 +145,8 @@ static const char *const wires[] = {
     "{\"id\":{\"id\":\"x\"},\"created_at\":true,\"role\":\"user\"}",
     "{\"id\":\"\",\"created_at\":-1,\"role\":\"user\"}",
     "{\"id\":\"\\u0061\",\"created_at\":1e400,\"role\":\"user\"}",
-    "{\"id\":\"a\",\"id\":\"b\",\"created_at\":1,\"created_at\":2,"
-    "\"role\":\"user\"}"};
+    ("{\"id\":\"a\",\"id\":\"b\",\"created_at\":1,\"created_at\":2,"
+     "\"role\":\"user\"}")};
 
 static void wire_is_kept(void) {
   for (size_t i = 0; i < sizeof wires / sizeof *wires; i++) {
@@ -155,7 +155,7 @@ static void wire_is_kept(void) {
       continue;
     if (!kit_is_text(da_message_tail(m), wires[i] + 1)) {
       fprintf(stderr, "%s\n", wires[i]);
-      CHECK(!"kept");
+      CHECK(0 && "kept");
     }
     CHECK_INT(da_message_id(m).len, DA_MESSAGE_ID_SIZE);
     CHECK(da_message_created_at(m) > 1.6e9);
