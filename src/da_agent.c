@@ -265,7 +265,13 @@ void da_agent_set_auto_save(da_agent *a, int on) {
 }
 
 void da_agent_set_save_timeout(da_agent *a, double seconds) {
+  da_err ignored;
+  unsigned generation;
   a->settings.save_timeout = seconds;
+  /* A session of before a fork is not ours to touch. */
+  if (a->session && da_runtime_saver(a->runtime, &generation, &ignored) &&
+      generation == a->generation)
+    da_session_set_timeout(a->session, seconds);
 }
 
 void da_agent_set_logger(da_agent *a, da_log_fn fn, void *ctx) {

@@ -23,12 +23,20 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
 static da_saver *live;
 
-static void drain(da_saver *s);
+static double begin_drain(da_saver *s);
+static void end_drain(da_saver *s, double deadline);
 
+/* All at the same time: hung ones do not add up. */
 static void at_exit(void) {
+  double deadline = 0;
   pthread_mutex_lock(&live_lock);
+  for (da_saver *s = live; s; s = s->next_live) {
+    double own = begin_drain(s);
+    if (own > deadline)
+      deadline = own;
+  }
   for (da_saver *s = live; s; s = s->next_live)
-    drain(s);
+    end_drain(s, deadline);
   pthread_mutex_unlock(&live_lock);
 }
 
@@ -138,14 +146,21 @@ static int at_work(const da_saver *s) {
   return 0;
 }
 
-/* Tries all that is pending once more and waits for it. */
-static void drain(da_saver *s) {
-  struct timespec until;
+/* Has all that is pending tried once more; returns by when it must be done. */
+static double begin_drain(da_saver *s) {
+  double deadline;
   pthread_mutex_lock(&s->lock);
-  until = da_timespec(da_deadline(longest_timeout(s)));
+  deadline = da_deadline(longest_timeout(s));
   for (da_channel *c = s->channels; c; c = c->next)
     if (!(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD))
       da_channel_wake(c);
+  pthread_mutex_unlock(&s->lock);
+  return deadline;
+}
+
+static void end_drain(da_saver *s, double deadline) {
+  struct timespec until = da_timespec(deadline);
+  pthread_mutex_lock(&s->lock);
   while (at_work(s) &&
          pthread_cond_timedwait(&s->change, &s->lock, &until) != ETIMEDOUT)
     ;
@@ -156,10 +171,8 @@ void da_saver_close(da_saver *s) {
   double deadline;
   int alone;
   delist(s);
-  pthread_mutex_lock(&s->lock);
-  deadline = da_deadline(longest_timeout(s));
-  pthread_mutex_unlock(&s->lock);
-  drain(s);
+  deadline = begin_drain(s);
+  end_drain(s, deadline);
   /* Idle threads end at once; a hung one is left to itself. */
   da_pool_close(s->pool,
                 da_left(deadline) > 0.2 ? deadline : da_deadline(0.2));
@@ -172,6 +185,11 @@ void da_saver_close(da_saver *s) {
 }
 
 /* ---- sessions ---- */
+
+static da_saver *lock(da_session *s) {
+  pthread_mutex_lock(&s->channel->saver->lock);
+  return s->channel->saver;
+}
 
 int da_session_open(da_session **out, da_saver *saver, da_backend *b,
                     const char *id, double timeout, const da_history *base,
@@ -196,6 +214,12 @@ int da_session_open(da_session **out, da_saver *saver, da_backend *b,
     da_history_copy(&s->base, base);
   *out = s;
   return DA_OK;
+}
+
+void da_session_set_timeout(da_session *s, double seconds) {
+  da_saver *saver = lock(s);
+  s->timeout = seconds;
+  pthread_mutex_unlock(&saver->lock);
 }
 
 void da_want_dispose(da_want *w) {
@@ -236,11 +260,6 @@ void da_session_close(da_session *s) {
 }
 
 /* ---- saving ---- */
-
-static da_saver *lock(da_session *s) {
-  pthread_mutex_lock(&s->channel->saver->lock);
-  return s->channel->saver;
-}
 
 int da_session_save(da_session *s, const da_history *history, da_text meta,
                     int force, da_err *err) {

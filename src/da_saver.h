@@ -39,6 +39,8 @@ int da_session_open(da_session **out, da_saver *s, da_backend *b,
                     const char *id, double timeout, const da_history *base,
                     da_err *err);
 
+void da_session_set_timeout(da_session *s, double seconds);
+
 /* What is pending will still be saved. */
 void da_session_close(da_session *s);
 

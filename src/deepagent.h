@@ -140,8 +140,9 @@ void da_agent_set_logger(da_agent *a, da_log_fn fn, void *ctx);
 
 /* ---- talking ---- */
 
-/* *text: from malloc, NUL-terminated, the caller's; its length in *len if
-** that is not NULL. A failed ask leaves history and session as they were. */
+/* *text: from malloc, NUL-terminated, the caller's (an answer with a NUL
+** inside is whole in the history). A failed ask leaves history and session
+** as they were. */
 int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err);
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err);

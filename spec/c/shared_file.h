@@ -8,7 +8,7 @@
 
 /* The whole file, NUL-terminated, to be freed; NULL if it is not there. */
 static char *shared_file(const char *name, size_t *len) {
-  const char *root = getenv("DEEPAGENT_SHARED");
+  const char *root = getenv("DA_SHARED");
   char path[1024];
   FILE *f;
   char *bytes = NULL;

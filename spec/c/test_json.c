@@ -217,7 +217,7 @@ static int choice(const char *name) {
 /* Each file of a folder below ../shared; the number of them, -1: no such
 ** folder. */
 static int suite(const char *folder) {
-  const char *root = getenv("DEEPAGENT_SHARED");
+  const char *root = getenv("DA_SHARED");
   char path[1024], name[600];
   struct dirent *e;
   int n = 0;
