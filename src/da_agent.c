@@ -350,6 +350,7 @@ void da_agent_free(da_agent *a) {
   da_agent_forget_chat(a);
   da_settings_dispose(&a->settings);
   da_history_dispose(&a->history);
+  da_history_dispose(&a->queued);
   da_buf_dispose(&a->meta);
   free(a);
 }

@@ -22,7 +22,8 @@ struct da_agent {
   da_session *session; /* NULL: no session id */
   da_buf meta;         /* as loaded, a JSON object */
   double created_at;
-  da_err load_err; /* why the last load failed; DA_OK if it did not */
+  da_history queued; /* what was last given to be saved, or loaded */
+  da_err load_err;   /* why the last load failed; DA_OK if it did not */
   int closed;
   int talking; /* a turn is under way */
   int telling; /* its logger is running */

@@ -105,12 +105,20 @@ static int open_session(da_agent *a, da_session **out, const char *id,
   return code;
 }
 
+/* The store has this, or has been asked to have it. */
+static void mark(da_agent *a, const da_history *h) {
+  da_history before = a->queued;
+  da_history_copy(&a->queued, h);
+  da_history_dispose(&before);
+}
+
 /* What was said before the agent was given its session goes after what the
 ** session holds; what it started from does not. */
 static int continue_with(da_agent *a, da_history *loaded, da_err *err) {
   const da_history *start = &a->settings.start;
   da_history merged;
-  if (a->history.len == start->len && a->history.tail == start->tail)
+  mark(a, loaded);
+  if (da_history_same(&a->history, start))
     return DA_OK;
   if (da_history_merge(&merged, start, &a->history, loaded))
     return da_nomem(err);
@@ -129,6 +137,8 @@ static int load(da_agent *a, int keep, da_err *err) {
   code = da_session_load(a->session, &history, &meta, err);
   if (code == DA_OK && keep)
     code = continue_with(a, &history, err);
+  else if (code == DA_OK)
+    mark(a, &history);
   da_agent_poll(a);
   da_err_clear(&a->load_err);
   if (code == DA_OK) {
@@ -178,8 +188,10 @@ static int prepare(da_agent *a, int *fresh, da_err *err) {
     code = open_session(a, &a->session, a->settings.session_id, NULL, err);
   if (code)
     return code;
-  if (!a->resolved)
+  if (!a->resolved) {
     da_history_copy(&a->history, &a->settings.start);
+    mark(a, &a->history);
+  }
   a->resolved = 1;
   return DA_OK;
 }
@@ -188,6 +200,9 @@ int da_agent_resolve(da_agent *a, da_err *err) {
   int fresh, code = prepare(a, &fresh, err);
   if (!code && a->session && fresh)
     load(a, 1, err); /* nothing stored, or unreadable: it goes on without */
+  if (!code && a->session && fresh &&
+      !da_history_same(&a->history, &a->queued))
+    da_agent_changed(a); /* what was said before the id came is to be kept */
   if (!code)
     da_agent_poll(a);
   return code;
@@ -218,6 +233,8 @@ static int queue(da_agent *a, int force, da_err *err) {
   if (!code)
     code = da_session_save(a->session, &a->history, da_buf_text(&meta), force,
                            err);
+  if (!code)
+    mark(a, &a->history);
   da_buf_dispose(&meta);
   return code;
 }
@@ -262,12 +279,16 @@ int da_agent_flush(da_agent *a, double seconds, da_err *err) {
 }
 
 da_save_state da_agent_save_state(da_agent *a, da_err *err) {
+  da_save_state state;
   int fresh;
   da_err_clear(err);
   if (!a->session || a->closed || prepare(a, &fresh, err))
     return DA_SAVE_NONE;
   da_agent_poll(a);
-  return da_session_state(a->session, err);
+  state = da_session_state(a->session, err);
+  if (state <= DA_SAVE_SAVED && !da_history_same(&a->history, &a->queued))
+    state = DA_SAVE_UNSAVED;
+  return state;
 }
 
 /* ---- the other verbs ---- */
@@ -304,8 +325,10 @@ int da_agent_delete(da_agent *a, const char *id, da_err *err) {
     code = da_session_remove(a->session, err);
   if (code == DA_OK || code == DA_ENOTFOUND) {
     da_history_dispose(&a->history);
+    da_history_dispose(&a->queued);
     da_buf_reset(&a->meta);
     read_meta(a);
+    memset(&a->last, 0, sizeof a->last);
     da_err_clear(&a->load_err);
   } else if (fresh && a->session) { /* it is still there, then */
     da_err ignored;
@@ -348,10 +371,7 @@ int da_agent_set_history(da_agent *a, da_history *h, da_err *err) {
 
 int da_agent_clear(da_agent *a, da_err *err) {
   da_history empty = DA_HISTORY_EMPTY;
-  int code = da_agent_set_history(a, &empty, err);
-  if (!code)
-    memset(&a->last, 0, sizeof a->last);
-  return code;
+  return da_agent_set_history(a, &empty, err);
 }
 
 int da_agent_count(da_agent *a, size_t *messages, da_err *err) {

@@ -188,10 +188,6 @@ static int know(da_channel *c, da_session *batch, da_err *err) {
   return code == DA_ECONFLICT ? know(c, batch, err) : code;
 }
 
-static int same(const da_history *a, const da_history *b) {
-  return a->len == b->len && (a->len == 0 || a->tail == b->tail);
-}
-
 /* What is to be stored: each agent's view continued from where the stored
 ** conversation is now. Nearly always there is one agent, whose last save is
 ** what is stored: then its snapshot is it. */
@@ -201,7 +197,7 @@ static int combine(da_history *want, const da_channel *c,
   int code = DA_OK;
   da_history_copy(want, &c->current);
   for (; batch && !code; batch = batch->next_batch) {
-    if (same(&batch->base, want)) {
+    if (da_history_same(&batch->base, want)) {
       da_history_copy(&next, &batch->saving.history);
     } else {
       code =
@@ -252,15 +248,15 @@ static int save_batch(da_channel *c, da_session *batch, da_err *err) {
     int code = know(c, batch, err);
     if (code)
       return code;
+    if (tries == 2)
+      tell_all(c, batch, DA_INFO, DA_ECONFLICT,
+               "was changed by someone else; ours goes after theirs");
     if (combine(&want, c, batch))
       return da_nomem(err);
     code = store(c, batch, &want, err);
     da_history_dispose(&want);
     if (code != DA_ECONFLICT || tries == MOST_TRIES)
       return code;
-    if (tries == 1)
-      tell_all(c, batch, DA_INFO, DA_ECONFLICT,
-               "was changed by someone else; ours goes after theirs");
     c->known = 0;
     pause_a_little();
   }

@@ -27,10 +27,17 @@ static int corrupt(reader *r, const char *why) {
                  why);
 }
 
+/* The text is no JSON: says where, for whoever edited the file. */
 static int corrupt_text(reader *r) {
+  size_t line = 1;
+  for (const char *p = r->j.start; p < r->j.p; p++)
+    line += *p == '\n';
+  if (r->j.p == r->j.start && r->j.end - r->j.p >= 3 &&
+      memcmp(r->j.p, "\xef\xbb\xbf", 3) == 0)
+    return corrupt(r, "it begins with a byte order mark");
   return da_fail(r->err, DA_ECORRUPT,
-                 "session '%s' is corrupt: %s at byte %zu", r->id,
-                 r->j.why ? r->j.why : "an unexpected type",
+                 "session '%s' is corrupt: %s in line %zu, at byte %zu", r->id,
+                 r->j.why ? r->j.why : "an unexpected type", line,
                  (size_t)(r->j.p - r->j.start) + 1);
 }
 
@@ -58,8 +65,12 @@ static int read_message(reader *r) {
     code = da_go_message(&m, parts.json, &why);
   if (code == DA_ENOMEM || (!code && !m))
     return da_nomem(r->err);
+  if (code && r->j.why)
+    return corrupt_text(r);
   if (code)
-    return r->j.why ? corrupt_text(r) : corrupt(r, why.message);
+    return da_fail(r->err, DA_ECORRUPT,
+                   "session '%s' is corrupt: message %zu: %.400s", r->id,
+                   r->history.len + 1, why.message);
   r->sum = da_hash_mix(r->sum, da_message_hash(m));
   return da_history_append(&r->history, m) ? da_nomem(r->err) : DA_OK;
 }
@@ -104,7 +115,8 @@ static int read_id(reader *r, da_json_type type, da_text raw) {
   if (type != DA_JSON_STRING)
     return corrupt(r, "its id is no string");
   if (!da_json_equals(raw, r->id))
-    return corrupt(r, "it belongs to another session");
+    return corrupt(r, "it calls itself by another id (a copy needs its own "
+                      "\"id\", or none)");
   return DA_OK;
 }
 

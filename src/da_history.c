@@ -159,6 +159,10 @@ void da_history_end(da_history_iter *it) {
   it->left = 0;
 }
 
+int da_history_same(const da_history *a, const da_history *b) {
+  return a->len == b->len && (a->len == 0 || a->tail == b->tail);
+}
+
 int da_history_is_prefix(const da_history *a, const da_history *b) {
   da_chunk *c = b->tail;
   if (a->len == 0)

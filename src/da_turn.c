@@ -15,7 +15,7 @@ struct da_turn {
 /* ---- the provider ---- */
 
 static const char key_help[] =
-    "set OPENAI_API_KEY, or give the key: deepagent.openai(model, key)";
+    "set OPENAI_API_KEY, or give a key when the agent is made";
 
 static int chat_provider(da_agent *a, da_err *err) {
   const da_settings *s = &a->settings;
@@ -182,9 +182,13 @@ static int finish(da_turn *t, da_err *err) {
 }
 
 int da_turn_step(da_turn *t, double seconds, da_err *err) {
-  int code = t->provider->ops->step(t->provider, t->call, seconds, err);
+  int code;
+  da_err_clear(err);
+  code = t->provider->ops->step(t->provider, t->call, seconds, err);
   if (code == 1)
     code = finish(t, err);
+  if (code < 0 && err->code != code) /* a listener that gave no reason */
+    da_fail(err, code, "the turn was ended (%s)", da_code_name(code));
   if (code < 0)
     tell_failure(t->agent, err);
   return code;

@@ -104,7 +104,8 @@ typedef enum da_save_state {
   DA_SAVE_NONE, /* nothing was to be saved yet */
   DA_SAVE_SAVED,
   DA_SAVE_PENDING,
-  DA_SAVE_FAILED /* it is kept, and tried again */
+  DA_SAVE_UNSAVED, /* it has changed, and nobody has asked for a save */
+  DA_SAVE_FAILED   /* it is kept, and tried again */
 } da_save_state;
 
 typedef enum da_level { DA_DEBUG, DA_INFO, DA_WARN, DA_ERROR } da_level;

@@ -5,10 +5,9 @@
 
 #include "da_turn.h"
 #include "lua_backend.h"
+#include "lua_history.h"
 #include "lua_json.h"
 #include "lua_provider.h"
-
-#define HISTORY_TYPE "deepagent.history"
 
 /* ---- life ---- */
 
@@ -98,8 +97,7 @@ static int l_agent_settings_check(lua_State *L) {
   return 1;
 }
 
-/* DA_OK as true, else nil, err. */
-static int answer(lua_State *L, int code, const da_err *err) {
+int l_answer(lua_State *L, int code, const da_err *err) {
   if (code)
     return l_fail(L, err);
   lua_pushboolean(L, 1);
@@ -112,7 +110,7 @@ static int l_agent_close(lua_State *L) {
   lua_State *before = l_agent_enter(L, a);
   int code = da_agent_close(a->agent, &err);
   l_leave(a->runtime, before);
-  return answer(L, code, &err);
+  return l_answer(L, code, &err);
 }
 
 /* The last chance of a store in Lua. The collector has taken us and perhaps
@@ -205,247 +203,10 @@ void l_agent_log(void *ctx, da_level level, const char *message, int code,
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     /* A logger that fails must not fail the turn that it tells about. Lua's
     ** own channel for such things is silent unless the host turns it on. */
-    lua_warning(L, "deepagent: an error in the logger", 0);
+    lua_warning(L, "deepagent: an error in the logger: ", 1);
+    lua_warning(L, lua_isstring(L, -1) ? lua_tostring(L, -1) : "no string", 0);
     lua_pop(L, 1);
   }
-}
-
-/* ---- talking ---- */
-
-#define TURN_TYPE "deepagent.turn"
-
-/* Owns the turn while Lua code may raise. */
-static int l_turn_gc(lua_State *L) {
-  da_turn **t = luaL_checkudata(L, 1, TURN_TYPE);
-  da_turn *turn = *t;
-  *t = NULL;
-  da_turn_free(turn);
-  return 0;
-}
-
-/* Where the deltas go: the function that is the turn's user value. It is
-** found by the turn's address, for a provider in Lua gives its deltas from
-** a stack frame of its own. */
-typedef struct listener {
-  l_agent *agent;
-  const void *turn; /* NULL: nobody listens */
-} listener;
-
-/* (turn's address, delta) -> what the function returns; protected, so that
-** even the lack of memory for the string is carried out, not thrown through
-** the core. */
-static int l_hear(lua_State *L) {
-  const da_text *delta = lua_touserdata(L, 2);
-  l_owner_get(L, lua_touserdata(L, 1));
-  lua_getiuservalue(L, -1, 1);
-  lua_pushlstring(L, delta->data, delta->len);
-  lua_call(L, 1, 1);
-  return 1;
-}
-
-static int hear(void *ctx, da_text delta, da_err *err) {
-  listener *l = ctx;
-  lua_State *L = l->agent->runtime->L;
-  int code = DA_OK;
-  if (!l->turn)
-    return DA_OK;
-  if (!lua_checkstack(L, 4))
-    return da_nomem(err);
-  lua_pushcfunction(L, l_hear);
-  lua_pushlightuserdata(L, (void *)l->turn);
-  lua_pushlightuserdata(L, &delta);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-    l_error_take(L, -1, DA_ECALLBACK, err);
-    err->code = code = DA_ECALLBACK;
-  } else if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
-    code = da_fail(err, DA_ECANCELLED, "on_delta returned false");
-  }
-  lua_pop(L, 1);
-  return code;
-}
-
-/* Pushes the turn's box, whose user value is the function at index 3. */
-static da_turn **push_turn(lua_State *L, listener *l) {
-  da_turn **t = lua_newuserdatauv(L, sizeof *t, 1);
-  *t = NULL;
-  luaL_setmetatable(L, TURN_TYPE);
-  if (lua_isnil(L, 3))
-    return t;
-  lua_pushvalue(L, 3);
-  lua_setiuservalue(L, -2, 1);
-  l_owner_set(L, t, -1);
-  l->turn = t;
-  return t;
-}
-
-/* The listener, or else the agent's own, or nil, at index 3. */
-static void find_listener(lua_State *L, int streaming) {
-  lua_settop(L, streaming ? 3 : 2);
-  if (streaming && lua_isnil(L, 3))
-    lua_settop(L, 2);
-  if (lua_gettop(L) == 2 && streaming)
-    lua_getiuservalue(L, 1, L_ON_STREAM);
-  lua_settop(L, 3);
-  if (lua_isnil(L, 3) || lua_isfunction(L, 3))
-    return;
-  luaL_argcheck(L, luaL_getmetafield(L, 3, "__call"), 3, "function expected");
-  lua_settop(L, 3);
-}
-
-static int talk(lua_State *L, int streaming) {
-  l_agent *a = l_agent_check(L);
-  listener l = {a, NULL};
-  da_text text;
-  da_turn **t;
-  lua_State *before;
-  da_err err;
-  int code;
-  luaL_checktype(L, 2, LUA_TSTRING);
-  text.data = lua_tolstring(L, 2, &text.len);
-  find_listener(L, streaming);
-  t = push_turn(L, &l);
-  before = l_agent_enter(L, a);
-  code = da_turn_start(t, a->agent, text, streaming ? hear : NULL, &l, &err);
-  if (code)
-    *t = NULL;
-  while (code == 0)
-    code = da_turn_step(*t, 3600, &err);
-  l_leave(a->runtime, before);
-  if (code == 1) {
-    text = da_turn_text(*t);
-    lua_pushlstring(L, text.data, text.len);
-  }
-  da_turn_free(*t);
-  *t = NULL;
-  return code == 1 ? 1 : l_fail(L, &err);
-}
-
-static int l_agent_ask(lua_State *L) {
-  return talk(L, 0);
-}
-
-static int l_agent_stream(lua_State *L) {
-  return talk(L, 1);
-}
-
-/* ---- history ---- */
-
-static int l_history_gc(lua_State *L) {
-  da_history_dispose(lua_touserdata(L, 1));
-  return 0;
-}
-
-static da_history *push_history(lua_State *L) {
-  da_history *h = lua_newuserdatauv(L, sizeof *h, 0);
-  memset(h, 0, sizeof *h);
-  luaL_setmetatable(L, HISTORY_TYPE);
-  return h;
-}
-
-da_history *l_history_take(lua_State *L, int index, int arg) {
-  da_history *h = push_history(L);
-  da_err err;
-  for (lua_Integer i = 1, n = luaL_len(L, index); i <= n; i++) {
-    da_message *m;
-    lua_geti(L, index, i);
-    m = l_message_take(L, -1, &err);
-    if (m && da_history_append(h, m))
-      luaL_error(L, "out of memory");
-    if (!m) {
-      lua_pushfstring(L, "message %d: %s", (int)i, err.message);
-      luaL_argerror(L, arg, lua_tostring(L, -1));
-    }
-    lua_pop(L, 1);
-  }
-  return h;
-}
-
-/* Loads the session first if that has not been done; 0, or nil and err on
-** the stack. */
-static int resolve(lua_State *L, l_agent *a) {
-  da_err err;
-  lua_State *before = l_agent_enter(L, a);
-  int code = da_agent_resolve(a->agent, &err);
-  l_leave(a->runtime, before);
-  return code ? l_fail(L, &err) : 0;
-}
-
-static int l_agent_get_history(lua_State *L) {
-  l_agent *a = l_agent_check(L);
-  int failed = resolve(L, a);
-  da_history *h;
-  if (failed)
-    return failed;
-  h = push_history(L); /* a snapshot: finalizers may talk meanwhile */
-  da_history_copy(h, &a->agent->history);
-  l_history_push(L, h);
-  da_history_dispose(h); /* now: the collector does not see how large it is */
-  return 1;
-}
-
-static int l_agent_set_history(lua_State *L) {
-  l_agent *a = l_agent_check(L);
-  lua_State *before;
-  da_history *h;
-  da_err err;
-  int code;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  h = l_history_take(L, 2, 2);
-  before = l_agent_enter(L, a);
-  code = da_agent_set_history(a->agent, h, &err);
-  l_leave(a->runtime, before);
-  return answer(L, code, &err);
-}
-
-static int l_agent_clear(lua_State *L) {
-  l_agent *a = l_agent_check(L);
-  da_err err;
-  lua_State *before = l_agent_enter(L, a);
-  int code = da_agent_clear(a->agent, &err);
-  l_leave(a->runtime, before);
-  return answer(L, code, &err);
-}
-
-static void push_usage(lua_State *L, const da_usage *u) {
-  lua_createtable(L, 0, 3);
-  lua_pushinteger(L, u->prompt);
-  lua_setfield(L, -2, "prompt_tokens");
-  lua_pushinteger(L, u->completion);
-  lua_setfield(L, -2, "completion_tokens");
-  lua_pushinteger(L, u->total);
-  lua_setfield(L, -2, "total_tokens");
-}
-
-static int l_agent_usage(lua_State *L) {
-  l_agent *a = l_agent_check(L);
-  int failed = resolve(L, a);
-  if (failed)
-    return failed;
-  lua_createtable(L, 0, 2);
-  push_usage(L, &a->agent->last);
-  lua_setfield(L, -2, "last");
-  push_usage(L, &a->agent->total);
-  lua_setfield(L, -2, "total");
-  return 1;
-}
-
-/* last() -> what is known of the last answer, or nil */
-static int l_agent_last(lua_State *L) {
-  l_agent *a = l_agent_check(L);
-  if (!a->agent->has_last) {
-    lua_pushnil(L);
-    return 1;
-  }
-  lua_createtable(L, 0, 4);
-  lua_pushstring(L, a->agent->finish_reason);
-  lua_setfield(L, -2, "finish_reason");
-  lua_pushstring(L, a->agent->model);
-  lua_setfield(L, -2, "model");
-  lua_pushstring(L, a->agent->request_id);
-  lua_setfield(L, -2, "request_id");
-  push_usage(L, &a->agent->last);
-  lua_setfield(L, -2, "usage");
-  return 1;
 }
 
 /* ---- sessions ---- */
@@ -462,23 +223,20 @@ static int l_agent_save_session(lua_State *L) {
   lua_State *before = l_agent_enter(L, a);
   int code = da_agent_save(a->agent, &err);
   l_leave(a->runtime, before);
-  return answer(L, code, &err);
+  return l_answer(L, code, &err);
 }
 
-/* load_session() -> true, or false if nothing is stored */
+/* load_session() -> true, also if nothing is stored */
 static int l_agent_load_session(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
   lua_State *before = l_agent_enter(L, a);
   int code = da_agent_load(a->agent, &err);
   l_leave(a->runtime, before);
-  if (code && code != DA_ENOTFOUND)
-    return l_fail(L, &err);
-  lua_pushboolean(L, code == DA_OK);
-  return 1;
+  return l_answer(L, code == DA_ENOTFOUND ? DA_OK : code, &err);
 }
 
-/* delete_session([id]) -> whether there was one */
+/* delete_session([id]) -> true, also if there was none */
 static int l_agent_delete_session(lua_State *L) {
   l_agent *a = l_agent_check(L);
   size_t len = 0;
@@ -497,10 +255,7 @@ static int l_agent_delete_session(lua_State *L) {
   before = l_agent_enter(L, a);
   code = da_agent_delete(a->agent, id, &err);
   l_leave(a->runtime, before);
-  if (code && code != DA_ENOTFOUND)
-    return l_fail(L, &err);
-  lua_pushboolean(L, code == DA_OK);
-  return 1;
+  return l_answer(L, code == DA_ENOTFOUND ? DA_OK : code, &err);
 }
 
 static int l_agent_list_sessions(lua_State *L) {
@@ -530,12 +285,13 @@ static int l_agent_flush(lua_State *L) {
   before = l_agent_enter(L, a);
   code = da_agent_flush(a->agent, seconds, &err);
   l_leave(a->runtime, before);
-  return answer(L, code, &err);
+  return l_answer(L, code, &err);
 }
 
-/* save_status() -> "none" | "saved" | "pending" | "failed", err */
+/* save_status() -> "none", "saved", "pending", "unsaved", or "failed", err */
 static int l_agent_save_status(lua_State *L) {
-  static const char *const states[] = {"none", "saved", "pending", "failed"};
+  static const char *const states[] = {"none", "saved", "pending", "unsaved",
+                                       "failed"};
   l_agent *a = l_agent_check(L);
   da_err err;
   lua_State *before = l_agent_enter(L, a);
@@ -549,13 +305,6 @@ static int l_agent_save_status(lua_State *L) {
 }
 
 /* ---- the type ---- */
-
-static void set_gc(lua_State *L, const char *type, lua_CFunction gc) {
-  luaL_newmetatable(L, type);
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
 
 void l_agent_open(lua_State *L) {
   static const luaL_Reg methods[] = {
@@ -581,8 +330,8 @@ void l_agent_open(lua_State *L) {
                                   {"__close", l_agent_close},
                                   {"__tostring", l_agent_tostring},
                                   {NULL, NULL}};
-  set_gc(L, TURN_TYPE, l_turn_gc);
-  set_gc(L, HISTORY_TYPE, l_history_gc);
+  l_talk_open(L);
+  l_history_open(L);
   luaL_newmetatable(L, AGENT_TYPE);
   luaL_setfuncs(L, meta, 0);
   luaL_newlib(L, methods);

@@ -1,5 +1,6 @@
 /* lua_agent.h - the agent object (floor 7). lua_agent.c has its life and its
-** verbs, lua_settings.c the with_... methods. */
+** sessions, lua_talk.c ask and stream, lua_history.c the conversation,
+** lua_settings.c the with_... methods. */
 #ifndef LUA_AGENT_H
 #define LUA_AGENT_H
 
@@ -32,12 +33,21 @@ lua_State *l_agent_enter(lua_State *L, l_agent *a);
 void l_agent_log(void *ctx, da_level level, const char *message, int code,
                  const char *session);
 
-/* The messages of the list at `index`, in a history that a userdata pushed
-** here owns; raises an error of argument `arg` for what is no message. */
-da_history *l_history_take(lua_State *L, int index, int arg);
+/* DA_OK as true, else nil, err. */
+int l_answer(lua_State *L, int code, const da_err *err);
 
 /* Adds the with_... methods to the table at the top of the stack. */
 void l_settings_open(lua_State *L);
+
+/* Methods that live in files of their own. */
+int l_agent_ask(lua_State *L);
+int l_agent_stream(lua_State *L);
+void l_talk_open(lua_State *L);
+int l_agent_get_history(lua_State *L);
+int l_agent_set_history(lua_State *L);
+int l_agent_clear(lua_State *L);
+int l_agent_usage(lua_State *L);
+int l_agent_last(lua_State *L);
 
 /* agent(service, model, base_url, api_key, provider) of the module. */
 int l_agent_new(lua_State *L);

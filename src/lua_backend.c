@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lua_history.h"
 #include "lua_json.h"
 #include "lua_store.h"
 #include "store_file.h"
@@ -95,6 +96,8 @@ int l_file_backend(lua_State *L) {
     lua_getfield(L, 1, "path");
     lua_getfield(L, 1, "durable");
     lua_getfield(L, 1, "max_bytes");
+    if (lua_type(L, -3) == LUA_TSTRING && *lua_tostring(L, -3) == '~')
+      return luaL_argerror(L, 1, "path: '~' is the shell's, not a directory");
     if (!lua_isnil(L, -3) &&
         (lua_type(L, -3) != LUA_TSTRING || lua_rawlen(L, -3) == 0 ||
          strlen(lua_tostring(L, -3)) != lua_rawlen(L, -3)))
@@ -219,7 +222,8 @@ static int l_backend_save(lua_State *L) {
   l_backend *b = check(L);
   da_err err;
   const char *id = check_id(L, &err);
-  da_stored *s;
+  da_history *messages;
+  da_buf *meta;
   da_revision now;
   lua_State *before;
   int code;
@@ -227,23 +231,16 @@ static int l_backend_save(lua_State *L) {
   if (!id)
     return l_fail(L, &err);
   lua_settop(L, 4);
-  s = push_stored(L);
-  for (lua_Integer i = 1, n = luaL_len(L, 3); i <= n; i++) {
-    da_message *m;
-    lua_geti(L, 3, i);
-    m = l_message_take(L, -1, &err);
-    if (!m || da_history_append(&s->history, m))
-      return l_fail(L, &err);
-    lua_pop(L, 1);
-  }
+  messages = l_history_take(L, 3, 3);
+  meta = l_buf_push(L, DA_MESSAGE_MAX);
   if (!lua_isnil(L, 4)) {
     luaL_checktype(L, 4, LUA_TTABLE);
-    l_json_put(L, 4, &s->meta, "the info");
-    luaL_argcheck(L, s->meta.data[0] == '{', 4, "must have named fields");
+    l_json_put(L, 4, meta, "the info");
+    luaL_argcheck(L, meta->data[0] == '{', 4, "must have named fields");
   }
   before = l_enter(b->runtime, L);
-  code = da_store_save(b->backend, id, &s->history, 0, da_buf_text(&s->meta),
-                       NULL, &now, &err);
+  code = da_store_save(b->backend, id, messages, 0, da_buf_text(meta), NULL,
+                       &now, &err);
   l_leave(b->runtime, before);
   if (code)
     return l_fail(L, &err);
@@ -274,7 +271,7 @@ static int l_backend_load(lua_State *L) {
   return 2;
 }
 
-/* delete(id) -> whether there was one */
+/* delete(id) -> true, also if there was none */
 static int l_backend_delete(lua_State *L) {
   l_backend *b = check(L);
   da_err err;
@@ -288,7 +285,7 @@ static int l_backend_delete(lua_State *L) {
   l_leave(b->runtime, before);
   if (code && code != DA_ENOTFOUND)
     return l_fail(L, &err);
-  lua_pushboolean(L, code == DA_OK);
+  lua_pushboolean(L, 1);
   return 1;
 }
 

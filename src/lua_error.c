@@ -53,7 +53,7 @@ static int l_error_tostring(lua_State *L) {
   luaL_buffinit(L, &b);
   lua_pushvalue(L, 8);
   luaL_addvalue(&b);
-  if (!lua_isnil(L, 2)) {
+  if (!lua_isnil(L, 2) && !strstr(lua_tostring(L, 8), "HTTP ")) {
     lua_pushfstring(L, " (HTTP %d", (int)lua_tointeger(L, 2));
     luaL_addvalue(&b);
     if (lua_type(L, 3) == LUA_TSTRING) {
@@ -85,6 +85,20 @@ static void take_message(lua_State *L, int code, da_err *err) {
   da_err_set_message(err, s, len);
 }
 
+/* A short printable text; anything else is left out. */
+static void take_text(lua_State *L, int index, const char *field, char *to,
+                      size_t size) {
+  if (lua_getfield(L, index, field) == LUA_TSTRING) {
+    const char *s = lua_tostring(L, -1);
+    size_t n = 0;
+    while (n < size - 1 && s[n] >= ' ' && s[n] <= '~')
+      n++;
+    memcpy(to, s, n);
+    to[n] = '\0';
+  }
+  lua_pop(L, 1);
+}
+
 static int take_object(lua_State *L, int index, int code, da_err *err) {
   lua_getfield(L, index, "code");
   if (lua_type(L, -1) == LUA_TSTRING)
@@ -98,7 +112,12 @@ static int take_object(lua_State *L, int index, int code, da_err *err) {
   err->retryable = lua_toboolean(L, -1);
   lua_getfield(L, index, "status");
   err->status = (int)lua_tointeger(L, -1);
-  lua_pop(L, 4);
+  if (lua_getfield(L, index, "retry_after") == LUA_TNUMBER)
+    err->retry_after = (double)lua_tonumber(L, -1);
+  take_text(L, index, "request_id", err->request_id, sizeof err->request_id);
+  take_text(L, index, "service_code", err->service_code,
+            sizeof err->service_code);
+  lua_pop(L, 5);
   return code;
 }
 

@@ -12,6 +12,9 @@
 #include "da_history.h"
 #include "lua_error.h"
 
+/* The metatable that marks arrays. */
+#define L_ARRAY_TYPE "deepagent.array"
+
 /* Appends the value at `index`. Raises what cannot be written (functions,
 ** cycles, mixed keys, NaN, infinities, strings that are not UTF-8), naming
 ** `what`. Protect *out by a userdata. */
@@ -28,6 +31,11 @@ void l_history_push(lua_State *L, const da_history *h);
 ** id and created_at; `json`, a string, takes the place of all else) or of
 ** a string of JSON. NULL with *err filled if it is none; may raise, too. */
 da_message *l_message_take(lua_State *L, int index, da_err *err);
+
+/* The length of the list at `index`, or -1 if the table there is none: one
+** message without the braces of a list around it would else pass for an empty
+** list, and empty what it replaces. */
+lua_Integer l_list_length(lua_State *L, int index);
 
 void l_json_open(lua_State *L); /* metatables */
 

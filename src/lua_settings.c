@@ -6,6 +6,7 @@
 #include "da_utf8.h"
 #include "lua_agent.h"
 #include "lua_backend.h"
+#include "lua_history.h"
 #include "lua_json.h"
 
 /* What the core refuses is the argument's fault. */

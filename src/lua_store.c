@@ -102,7 +102,11 @@ static void finish_load(lua_State *L, job *j) {
     wrong(j, "returned no list of messages");
     return;
   }
-  n = luaL_len(L, messages);
+  n = l_list_length(L, messages);
+  if (n < 0) {
+    wrong(j, "returned a table that is no list of messages");
+    return;
+  }
   for (lua_Integer i = 1; i <= n && !j->code; i++) {
     da_message *m;
     lua_geti(L, messages, i);
@@ -139,7 +143,11 @@ static void finish_list(lua_State *L, job *j) {
     wrong(j, "returned no list of ids");
     return;
   }
-  n = luaL_len(L, list);
+  n = l_list_length(L, list);
+  if (n < 0) {
+    wrong(j, "returned a table that is no list of ids");
+    return;
+  }
   for (lua_Integer i = 1; i <= n && !j->code; i++) {
     da_text id;
     lua_geti(L, list, i);

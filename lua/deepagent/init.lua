@@ -1,5 +1,9 @@
 --- deepagent: an LLM agent that remembers. See docs/api.md.
 
+if _VERSION ~= "Lua 5.4" then
+  error("deepagent needs Lua 5.4; this is " .. _VERSION, 0)
+end
+
 local core = require "deepagent.core"
 
 ---@class deepagent -- its functions: types.lua
@@ -28,8 +32,8 @@ local function check(condition, level, ...)
 end
 
 local function check_option(where, name, value, kind)
-  check(type(value) == kind, 3, "%s: %s must be a %s, not a %s", where, name,
-    kind, type(value))
+  check(type(value) == kind, 3, "%s: %s must be a %s, not %s%s", where, name,
+    kind, value == nil and "" or "a ", type(value))
 end
 
 --- Calls a method with what an option says; its complaint names the option
@@ -92,7 +96,9 @@ local function construct(where, service, model, options)
     check(type(options.provider.complete) == "function", 2,
       "%s: the provider has no function 'complete'", where)
   end
-  local agent = core.agent(service, model, options.api_key, options.provider)
+  local made, agent =
+    pcall(core.agent, service, model, options.api_key, options.provider)
+  check(made, 2, "%s: %s", where, tostring(agent))
   return configure(agent, options, where)
 end
 
@@ -154,7 +160,11 @@ function deepagent.backend(name, options)
   check(type(name) == "string", 2,
     "deepagent.backend: name must be a string, not a %s", type(name))
   check(name:match "^[%w_]+$", 2, "deepagent.backend: bad name '%s'", name)
-  if builtin[name] then return builtin[name](options) end
+  if builtin[name] then
+    local ok, backend = pcall(builtin[name], options)
+    check(ok, 2, "deepagent.backend: %s", tostring(backend))
+    return backend
+  end
   local module = "deepagent.backend." .. name
   local found, open = pcall(require, module)
   if not found then

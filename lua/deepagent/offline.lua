@@ -45,8 +45,8 @@ local capitals = {
 }
 
 local name_patterns = {
-  "[Mm]y name is (%u[%w'-]*)", "[Mm]y name's (%u[%w'-]*)",
-  "[Ii] am called (%u[%w'-]*)", "[Cc]all me (%u[%w'-]*)",
+  "[Mm]y name is ([^%s.,;:!?]+)", "[Mm]y name's ([^%s.,;:!?]+)",
+  "[Ii] am called ([^%s.,;:!?]+)", "[Cc]all me ([^%s.,;:!?]+)",
 }
 
 --- Each rule takes the question in lower case, what was said before, and

@@ -1,0 +1,252 @@
+/* lua_json_put.c - Lua values as JSON text (floor 7). */
+#include "lua_json.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "da_utf8.h"
+
+enum { MOST_LEVELS = 200 };
+
+typedef struct writer {
+  lua_State *L;
+  da_buf *out;
+  const char *what;
+  int depth;
+} writer;
+
+static int refuse(const writer *w, const char *why) {
+  return luaL_error(w->L, "%s cannot be JSON: %s", w->what, why);
+}
+
+static void put(writer *w, int index);
+
+static void put_string(writer *w, int index) {
+  size_t len;
+  const char *s = lua_tolstring(w->L, index, &len);
+  if (da_utf8_check(s, len) != len)
+    refuse(w, "a string is not valid UTF-8");
+  da_json_put_string(w->out, s, len);
+}
+
+static void put_number(writer *w, int index) {
+  if (lua_isinteger(w->L, index)) {
+    da_buf_printf(w->out, "%lld", (long long)lua_tointeger(w->L, index));
+    return;
+  }
+  lua_Number n = lua_tonumber(w->L, index);
+  if (!isfinite(n))
+    refuse(w, "a number is not finite");
+  da_json_put_double(w->out, n);
+}
+
+static int is_marked(lua_State *L, int index) {
+  int marked = 0;
+  if (lua_getmetatable(L, index)) {
+    luaL_getmetatable(L, L_ARRAY_TYPE);
+    marked = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  return marked;
+}
+
+/* The length if all keys are 1..n and n > 0, or -1. */
+static lua_Integer array_length(lua_State *L, int index) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, index), count = 0;
+  if (n == 0)
+    return -1;
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1 ||
+        lua_tointeger(L, -1) > n) {
+      lua_pop(L, 1);
+      return -1;
+    }
+    count++;
+  }
+  return count == n ? n : -1;
+}
+
+static void put_array(writer *w, int index, lua_Integer n) {
+  da_buf_puts(w->out, "[");
+  for (lua_Integer i = 1; i <= n; i++) {
+    if (i > 1)
+      da_buf_puts(w->out, ",");
+    if (lua_rawgeti(w->L, index, i) == LUA_TNIL)
+      refuse(w, "an array has a hole");
+    put(w, lua_gettop(w->L));
+    lua_pop(w->L, 1);
+  }
+  da_buf_puts(w->out, "]");
+}
+
+static void put_object(writer *w, int index) {
+  int n = 0;
+  da_buf_puts(w->out, "{");
+  lua_pushnil(w->L);
+  while (lua_next(w->L, index)) {
+    int value = lua_gettop(w->L);
+    if (lua_type(w->L, value - 1) != LUA_TSTRING)
+      refuse(w, "a table has both kinds of keys, or holes");
+    if (n++)
+      da_buf_puts(w->out, ",");
+    put_string(w, value - 1);
+    da_buf_puts(w->out, ":");
+    put(w, value);
+    lua_pop(w->L, 1);
+  }
+  da_buf_puts(w->out, "}");
+}
+
+static void put_table(writer *w, int index) {
+  lua_Integer n;
+  if (++w->depth > MOST_LEVELS)
+    refuse(w, "it is nested too deep (or in a circle)");
+  luaL_checkstack(w->L, 8, "nested tables");
+  n = is_marked(w->L, index) ? (lua_Integer)lua_rawlen(w->L, index)
+                             : array_length(w->L, index);
+  if (n >= 0)
+    put_array(w, index, n);
+  else
+    put_object(w, index);
+  w->depth--;
+}
+
+static void put(writer *w, int index) {
+  switch (lua_type(w->L, index)) {
+  case LUA_TSTRING:
+    put_string(w, index);
+    break;
+  case LUA_TNUMBER:
+    put_number(w, index);
+    break;
+  case LUA_TBOOLEAN:
+    da_buf_puts(w->out, lua_toboolean(w->L, index) ? "true" : "false");
+    break;
+  case LUA_TTABLE:
+    put_table(w, index);
+    break;
+  case LUA_TLIGHTUSERDATA:
+    if (!lua_touserdata(w->L, index)) {
+      da_buf_puts(w->out, "null");
+      break;
+    } /* fall through */
+  default:
+    refuse(w, luaL_typename(w->L, index));
+  }
+}
+
+void l_json_put(lua_State *L, int index, da_buf *out, const char *what) {
+  writer w = {L, out, what, 0};
+  put(&w, lua_absindex(L, index));
+  if (out->failed)
+    refuse(&w, out->failed == DA_ENOMEM ? "out of memory" : "too large");
+}
+
+/* ---- messages ---- */
+
+static da_message *parse(da_text text, da_err *err) {
+  da_message *m;
+  return da_message_parse(&m, text, err) ? NULL : m;
+}
+
+/* Members in no order of ours would make the same message another text each
+** time: role and content come first. */
+static void put_message(lua_State *L, int index, da_buf *out) {
+  static const char *const first[] = {"role", "content"};
+  writer w = {L, out, "a message", 0};
+  int n = 0;
+  da_buf_puts(out, "{");
+  for (size_t i = 0; i < 2; i++) {
+    if (lua_getfield(L, index, first[i]) != LUA_TNIL) {
+      da_buf_printf(out, "%s\"%s\":", n++ ? "," : "", first[i]);
+      put(&w, lua_gettop(L));
+    }
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    int value = lua_gettop(L);
+    if (lua_type(L, value - 1) != LUA_TSTRING)
+      refuse(&w, "its keys must be strings");
+    const char *key = lua_tostring(L, value - 1);
+    if (strcmp(key, first[0]) != 0 && strcmp(key, first[1]) != 0) {
+      if (n++)
+        da_buf_puts(out, ",");
+      put_string(&w, value - 1);
+      da_buf_puts(out, ":");
+      put(&w, value);
+    }
+    lua_pop(L, 1);
+  }
+  da_buf_puts(out, "}");
+  if (out->failed)
+    refuse(&w, out->failed == DA_ENOMEM ? "out of memory" : "too large");
+}
+
+/* Our own members may be missing, but not be something else. */
+static int check_ours(lua_State *L, int index, da_err *err) {
+  int id = lua_getfield(L, index, "id");
+  int created = lua_getfield(L, index, "created_at");
+  lua_pop(L, 2);
+  if (id != LUA_TNIL && id != LUA_TSTRING)
+    return da_fail(err, DA_EINVAL, "a message's id must be a string");
+  if (created != LUA_TNIL && created != LUA_TNUMBER)
+    return da_fail(err, DA_EINVAL, "a message's created_at must be a number");
+  return DA_OK;
+}
+
+da_message *l_message_take(lua_State *L, int index, da_err *err) {
+  da_text text;
+  da_buf *b;
+  da_message *m;
+  index = lua_absindex(L, index);
+  if (lua_type(L, index) == LUA_TSTRING) {
+    text.data = lua_tolstring(L, index, &text.len);
+    return parse(text, err);
+  }
+  if (lua_type(L, index) != LUA_TTABLE) {
+    da_fail(err, DA_EINVAL, "a message must be a table, not a %s",
+            luaL_typename(L, index));
+    return NULL;
+  }
+  lua_pushliteral(L, "json");
+  if (lua_rawget(L, index) == LUA_TSTRING) {
+    text.data = lua_tolstring(L, -1, &text.len);
+    m = parse(text, err);
+    lua_pop(L, 1);
+    return m;
+  }
+  lua_pop(L, 1);
+  if (check_ours(L, index, err))
+    return NULL;
+  b = l_buf_push(L, DA_MESSAGE_MAX);
+  put_message(L, index, b);
+  m = parse(da_buf_text(b), err);
+  da_buf_dispose(b); /* now: the collector does not see how large it is */
+  lua_pop(L, 1);
+  return m;
+}
+
+lua_Integer l_list_length(lua_State *L, int index) {
+  lua_Integer n = luaL_len(L, index);
+  if (n > 0)
+    return n;
+  index = lua_absindex(L, index);
+  lua_pushnil(L);
+  if (!lua_next(L, index))
+    return 0;
+  lua_pop(L, 2);
+  return -1;
+}
+
+int l_json_encode(lua_State *L) {
+  da_buf *b;
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  b = l_buf_push(L, DA_MESSAGE_MAX);
+  l_json_put(L, 1, b, "the value");
+  lua_pushlstring(L, b->data, b->len);
+  return 1;
+}

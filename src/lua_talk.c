@@ -1,0 +1,126 @@
+/* lua_talk.c - ask and stream (floor 7). */
+#include "da_turn.h"
+#include "lua_agent.h"
+
+#define TURN_TYPE "deepagent.turn"
+
+/* Owns the turn while Lua code may raise. */
+static int l_turn_gc(lua_State *L) {
+  da_turn **t = luaL_checkudata(L, 1, TURN_TYPE);
+  da_turn *turn = *t;
+  *t = NULL;
+  da_turn_free(turn);
+  return 0;
+}
+
+/* Where the deltas go: the function that is the turn's user value. It is
+** found by the turn's address, for a provider in Lua gives its deltas from
+** a stack frame of its own. */
+typedef struct listener {
+  l_agent *agent;
+  const void *turn; /* NULL: nobody listens */
+} listener;
+
+/* (turn's address, delta) -> what the function returns; protected, so that
+** even the lack of memory for the string is carried out, not thrown through
+** the core. */
+static int l_hear(lua_State *L) {
+  const da_text *delta = lua_touserdata(L, 2);
+  l_owner_get(L, lua_touserdata(L, 1));
+  lua_getiuservalue(L, -1, 1);
+  lua_pushlstring(L, delta->data, delta->len);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+static int hear(void *ctx, da_text delta, da_err *err) {
+  listener *l = ctx;
+  lua_State *L = l->agent->runtime->L;
+  int code = DA_OK;
+  if (!l->turn)
+    return DA_OK;
+  if (!lua_checkstack(L, 4))
+    return da_nomem(err);
+  lua_pushcfunction(L, l_hear);
+  lua_pushlightuserdata(L, (void *)l->turn);
+  lua_pushlightuserdata(L, &delta);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+    l_error_take(L, -1, DA_ECALLBACK, err);
+    err->code = code = DA_ECALLBACK;
+  } else if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
+    code = da_fail(err, DA_ECANCELLED, "on_delta returned false");
+  }
+  lua_pop(L, 1);
+  return code;
+}
+
+/* Pushes the turn's box, whose user value is the function at index 3. */
+static da_turn **push_turn(lua_State *L, listener *l) {
+  da_turn **t = lua_newuserdatauv(L, sizeof *t, 1);
+  *t = NULL;
+  luaL_setmetatable(L, TURN_TYPE);
+  if (lua_isnil(L, 3))
+    return t;
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, -2, 1);
+  l_owner_set(L, t, -1);
+  l->turn = t;
+  return t;
+}
+
+/* The listener, or else the agent's own, or nil, at index 3. */
+static void find_listener(lua_State *L, int streaming) {
+  lua_settop(L, streaming ? 3 : 2);
+  if (streaming && lua_isnil(L, 3))
+    lua_settop(L, 2);
+  if (lua_gettop(L) == 2 && streaming)
+    lua_getiuservalue(L, 1, L_ON_STREAM);
+  lua_settop(L, 3);
+  if (lua_isnil(L, 3) || lua_isfunction(L, 3))
+    return;
+  luaL_argcheck(L, luaL_getmetafield(L, 3, "__call"), 3, "function expected");
+  lua_settop(L, 3);
+}
+
+static int talk(lua_State *L, int streaming) {
+  l_agent *a = l_agent_check(L);
+  listener l = {a, NULL};
+  da_text text;
+  da_turn **t;
+  lua_State *before;
+  da_err err;
+  int code;
+  luaL_checktype(L, 2, LUA_TSTRING);
+  text.data = lua_tolstring(L, 2, &text.len);
+  find_listener(L, streaming);
+  t = push_turn(L, &l);
+  before = l_agent_enter(L, a);
+  code = da_turn_start(t, a->agent, text, streaming ? hear : NULL, &l, &err);
+  if (code)
+    *t = NULL;
+  while (code == 0)
+    code = da_turn_step(*t, 3600, &err);
+  l_leave(a->runtime, before);
+  if (code == 1) {
+    text = da_turn_text(*t);
+    lua_pushlstring(L, text.data, text.len);
+  }
+  da_turn_free(*t);
+  *t = NULL;
+  return code == 1 ? 1 : l_fail(L, &err);
+}
+
+int l_agent_ask(lua_State *L) {
+  return talk(L, 0);
+}
+
+int l_agent_stream(lua_State *L) {
+  return talk(L, 1);
+}
+
+void l_talk_open(lua_State *L) {
+  luaL_newmetatable(L, TURN_TYPE);
+  lua_pushcfunction(L, l_turn_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
