@@ -165,6 +165,12 @@ int da_agent_set_proxy(da_agent *a, const char *proxy, da_err *err) {
   return da_set_string(&a->settings.proxy, proxy, err);
 }
 
+int da_agent_set_api_key(da_agent *a, const char *key, da_err *err) {
+  int code = check_key(key, err);
+  a->stale = 1;
+  return code ? code : da_set_string(&a->settings.api_key, key, err);
+}
+
 int da_agent_set_base_url(da_agent *a, const char *url, da_err *err) {
   a->stale = 1;
   return da_set_string(&a->settings.base_url, url, err);

@@ -26,6 +26,7 @@ struct da_agent {
   da_err load_err;   /* why the last load failed; DA_OK if it did not */
   int closed;
   int talking; /* a turn is under way */
+  int told_insecure;
   int telling; /* its logger is running */
 };
 

@@ -88,10 +88,18 @@ int da_channel_wake(da_channel *c) {
 
 /* ---- ownership ---- */
 
+int da_channel_entered(const da_channel *c) {
+  return c->busy && c->inline_busy && pthread_equal(c->runner, pthread_self());
+}
+
+int da_channel_working(const da_channel *c) {
+  return (c->queued || c->busy) && !da_channel_entered(c);
+}
+
 int da_channel_acquire(da_channel *c, double deadline, int drain) {
   struct timespec until = da_timespec(deadline);
   while (c->busy || (drain && c->queued)) {
-    if (c->busy && c->inline_busy && pthread_equal(c->runner, pthread_self()))
+    if (da_channel_entered(c))
       return DA_EBUSY;
     if (pthread_cond_timedwait(&c->saver->change, &c->saver->lock, &until) ==
         ETIMEDOUT)

@@ -68,6 +68,14 @@ struct da_channel {
   da_revision revision;
 };
 
+/* Whether the caller is in the middle of a call of the channel's store, which
+** has called back. */
+int da_channel_entered(const da_channel *c);
+
+/* Whether it will come to rest by waiting: it is queued or busy, and not
+** because of the caller. */
+int da_channel_working(const da_channel *c);
+
 /* The channel of that session, made if it is not there; NULL: no memory. */
 da_channel *da_channel_get(da_saver *s, da_backend *b, const char *id);
 

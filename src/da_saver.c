@@ -140,8 +140,7 @@ static double longest_timeout(const da_saver *s) {
 ** exit() was called from inside a store. */
 static int at_work(const da_saver *s) {
   for (const da_channel *c = s->channels; c; c = c->next)
-    if ((c->queued || c->busy) && !(c->busy && c->inline_busy &&
-                                    pthread_equal(c->runner, pthread_self())))
+    if (da_channel_working(c))
       return 1;
   return 0;
 }
@@ -290,7 +289,7 @@ int da_session_save(da_session *s, const da_history *history, da_text meta,
 /* One step towards nothing pending; the lock is held. DA_OK: go on. */
 static int advance(da_session *s, const struct timespec *until) {
   da_channel *c = s->channel;
-  if (c->busy && c->inline_busy && pthread_equal(c->runner, pthread_self()))
+  if (da_channel_entered(c))
     return DA_EBUSY;
   if (!c->busy && (da_channel_quick(c) || !da_channel_wake(c))) {
     da_channel_run(c, 1);
@@ -329,9 +328,7 @@ int da_session_flush(da_session *s, double seconds, da_err *err) {
 
 int da_session_entered(da_session *s) {
   da_saver *saver = lock(s);
-  const da_channel *c = s->channel;
-  int entered =
-      c->busy && c->inline_busy && pthread_equal(c->runner, pthread_self());
+  int entered = da_channel_entered(s->channel);
   pthread_mutex_unlock(&saver->lock);
   return entered;
 }

@@ -251,12 +251,29 @@ static int work_list(request *r) {
   return code ? code : da_buf_check(&r->ids, "the list", &r->err);
 }
 
+/* Sessions that are about to be saved for the first time belong on the list,
+** too. */
+static void wait_for_saves(da_saver *s, const da_backend *b, double timeout) {
+  struct timespec until = da_timespec(da_deadline(timeout));
+  int busy, late = 0;
+  pthread_mutex_lock(&s->lock);
+  do {
+    busy = 0;
+    for (const da_channel *c = s->channels; c; c = c->next)
+      busy |= c->backend == b && da_channel_working(c);
+    if (busy)
+      late = pthread_cond_timedwait(&s->change, &s->lock, &until) == ETIMEDOUT;
+  } while (busy && !late);
+  pthread_mutex_unlock(&s->lock);
+}
+
 int da_saver_list(da_saver *s, da_backend *b, double timeout,
                   da_store_ids *ids, da_err *err) {
   request *r = request_new(s, b, work_list);
   int code;
   if (!r)
     return da_nomem(err);
+  wait_for_saves(s, b, timeout);
   code = perform(&r, timeout, err);
   if (!r)
     return code;

@@ -39,15 +39,22 @@ static int chat_provider(da_agent *a, da_err *err) {
   o.transport = da_runtime_transport;
   o.transport_ctx = a->runtime;
   a->stale = 0;
-  if (s->insecure)
-    da_agent_log(a, DA_WARN, NULL,
-                 "certificates are not verified: whoever is in between can "
-                 "read the key and change the answers");
   return da_provider_chat(&a->chat, &o, err);
 }
 
 int da_agent_check(da_agent *a, da_err *err) {
   return a->settings.own ? DA_OK : chat_provider(a, err);
+}
+
+/* Once, at a turn: by then the logger is there. */
+static void tell_insecure(da_agent *a) {
+  const da_settings *s = &a->settings;
+  if (!s->insecure || s->own || !s->log || a->told_insecure)
+    return;
+  a->told_insecure = 1;
+  da_agent_log(a, DA_WARN, NULL,
+               "certificates are not verified: whoever is in between can "
+               "read the key and change the answers");
 }
 
 static int find_provider(da_agent *a, da_provider **out, da_err *err) {
@@ -119,6 +126,7 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   if (!code)
     code = find_provider(a, &t->provider, err);
   a->talking = 1;
+  tell_insecure(a);
   if (!code)
     code = request(t, delta, ctx, err);
   if (!code) {

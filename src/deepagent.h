@@ -95,6 +95,9 @@ int da_agent_set_insecure(da_agent *a, int on, da_err *err);
 int da_agent_set_ca_file(da_agent *a, const char *path, da_err *err);
 int da_agent_set_proxy(da_agent *a, const char *proxy, da_err *err);
 
+/* DA_EINVAL if it cannot be a header's value. NULL: none. */
+int da_agent_set_api_key(da_agent *a, const char *key, da_err *err);
+
 /* https, or http to loopback. Checked at the first turn: DA_EURL. */
 int da_agent_set_base_url(da_agent *a, const char *url, da_err *err);
 

@@ -38,6 +38,15 @@ static int raise(lua_State *L, const da_err *err) {
   return lua_error(L);
 }
 
+/* DA_OK if the string at `arg`, if any, is one that C may have. */
+static int check_plain(lua_State *L, int arg, const char *what, da_err *err) {
+  size_t len = 0;
+  const char *s = luaL_optlstring(L, arg, "", &len);
+  if (strlen(s) == len)
+    return DA_OK;
+  return da_fail(err, DA_EINVAL, "%s has a control character", what);
+}
+
 /* agent(service, model, api_key or nil, provider or nil) */
 int l_agent_new(lua_State *L) {
   const char *service = luaL_checkstring(L, 1);
@@ -49,18 +58,23 @@ int l_agent_new(lua_State *L) {
   da_err err;
   int code;
   lua_settop(L, 4);
+  if (check_plain(L, 2, "the model's name", &err) ||
+      check_plain(L, 3, "the API key", &err))
+    return raise(L, &err);
   a = push_agent(L);
   rt = a->runtime->runtime;
   if (strcmp(service, "openai") == 0)
-    code = da_openai(&a->agent, rt, model, key, &err);
+    code = da_openai(&a->agent, rt, model, NULL, &err);
   else if (strcmp(service, "ollama") == 0)
     code = da_ollama(&a->agent, rt, model, &err);
   else
-    code = da_agent_new(&a->agent, rt, model, NULL, key, &err);
-  if (code) {
+    code = da_agent_new(&a->agent, rt, model, NULL, NULL, &err);
+  if (code)
     a->agent = NULL;
+  else if (key)
+    code = da_agent_set_api_key(a->agent, key, &err);
+  if (code)
     return raise(L, &err);
-  }
   if (lua_isnil(L, 4))
     return 1;
   p = l_provider_new(L, a->runtime, 4);

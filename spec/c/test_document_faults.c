@@ -193,8 +193,10 @@ static void versions(void) {
 static void identity(void) {
   da_text doc = fresh(1);
   CHECK_INT(kit_code("other", doc), DA_ECORRUPT);
-  CHECK_STR(err.message,
-            "session 'other' is corrupt: it belongs to another session");
+  CHECK_STR(
+      err.message,
+      "session 'other' is corrupt: it calls itself by another id (a copy "
+      "needs its own \"id\", or none)");
   CHECK_INT(kit_code("ID", doc), DA_ECORRUPT);
   kit_free(doc);
 }
