@@ -52,6 +52,7 @@ build = {
         "src/da_json_text.c",
         "src/da_message.c",
         "src/da_message_walk.c",
+        "src/da_meta.c",
         "src/da_pool.c",
         "src/da_provider.c",
         "src/da_runtime.c",

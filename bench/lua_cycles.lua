@@ -29,7 +29,7 @@ end
 local function holds()
   collectgarbage()
   collectgarbage()
-  lib.pause(50000) -- for what the saver has still to do
+  lib.pause(2200000) -- idle threads of the saver end after two seconds
   return lib.holds()
 end
 

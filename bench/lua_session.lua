@@ -78,13 +78,17 @@ local function measure_ask(n)
     median(ours) - median(bare), 10, "us", 1)
 end
 
-local function measure_save(n, durable, rounds, allowed)
+-- Of a conversation that this process held all along, or that it has loaded
+-- and gone on with.
+local function measure_save(n, durable, loaded)
+  local rounds = n > 1000 and 60 or durable and 150 or 300
   local path = lib.scratch "lua-save"
   local agent = new_agent("save",
     deepagent.file_backend { path = path, durable = durable })
     :with_auto_save(false)
   assert(agent:set_history(conversation(n)))
   assert(agent:save_session())
+  assert(not loaded or agent:load_session())
   local ours, bare = {}, {}
   for i = 1, rounds do
     local bytes = slurp(path .. "/save.json")
@@ -93,9 +97,10 @@ local function measure_save(n, durable, rounds, allowed)
     bare[i] = lib.bare_save(path, "bare", bytes, durable)
   end
   agent:close()
-  lib.row(("%s save, N=%d, Lua"):format(
-    durable and "durable" or "durable=false", n), median(ours), median(bare),
-    "us", allowed)
+  lib.row(("%s save, N=%d, Lua, %s"):format(
+    durable and "durable" or "durable=false", n,
+    loaded and "loaded" or "grown"), median(ours), median(bare), "us",
+    durable and 1.2 or 1.4)
 end
 
 local function measure_history()
@@ -136,8 +141,11 @@ local function measure_list()
 end
 
 for _, n in ipairs { 10, 100, 1000, 10000 } do measure_ask(n) end
-measure_save(1000, true, 150, 1.2)
-for _, n in ipairs { 10, 100, 1000 } do measure_save(n, false, 300, 1.4) end
-measure_save(10000, false, 60, 1.4)
+for _, loaded in ipairs { true, false } do
+  measure_save(1000, true, loaded)
+  for _, n in ipairs { 10, 100, 1000, 10000 } do
+    measure_save(n, false, loaded)
+  end
+end
 measure_history()
 measure_list()

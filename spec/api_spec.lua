@@ -193,6 +193,10 @@ describe("a constructor", function()
         local _ = call.file_backend { pth = "/x" } end,
       ["path must be a string"] = function()
         local _ = call.file_backend { path = "" } end,
+      ["path: '~' is the shell's"] = function()
+        local _ = call.file_backend { path = "~/sessions" } end,
+      ["deepagent.backend: path: '~' is the shell's"] = function()
+        local _ = call.backend("file", { path = "~" }) end,
       ["durable must be a boolean"] = function()
         local _ = call.file_backend { durable = 1 } end,
       ["max_bytes must be a positive integer"] = function()
@@ -200,6 +204,8 @@ describe("a constructor", function()
       ["table expected"] = function() local _ = call.file_backend "x" end,
       ["unknown option 'path'"] = function()
         local _ = call.memory_backend { path = "/x" } end,
+      ["deepagent.backend: unknown option 'x'"] = function()
+        local _ = call.backend("memory", { x = 1 }) end,
       ["(table expected, got string"] = function()
         local _ = call.array "x" end,
     } do
@@ -255,9 +261,32 @@ describe("a constructor", function()
         assert(#agent:get_history() == 0)
         print(select(2, pcall(function() assert(agent:ask "hi") end)))]],
         { env = { OPENAI_API_KEY = false } })
-      assert.truthy(output:find("^missing_api_key: .*OPENAI_API_KEY"), output)
+      assert.equal("missing_api_key: openai has no API key: set "
+        .. "OPENAI_API_KEY, or give a key when the agent is made\n", output)
       assert.equal(0, status)
     end)
+
+  it("are those of Lua 5.4, and say so elsewhere", function()
+    local output, status = child.run([[
+      _VERSION = "Lua 5.1"
+      print(pcall(require, "deepagent"))]])
+    assert.equal("false\tdeepagent needs Lua 5.4; this is Lua 5.1\n", output)
+    assert.equal(0, status)
+  end)
+end)
+
+describe("the offline model", function()
+  it("knows names of any letters", function()
+    local agent = deepagent.offline():with_memory()
+    for _, case in ipairs { { "My name is %s.", "Zoé" },
+      { "my name's %s!", "Ørsted" }, { "I am called %s", "d'Arc" },
+      { "Call me %s, please.", "李" }, { "My name is %s", "Jean-Luc" } } do
+      assert.equal(("Nice to meet you, %s."):format(case[2]),
+        agent:ask(case[1]:format(case[2])))
+      assert.equal(("Your name is %s."):format(case[2]),
+        agent:ask "What is my name?")
+    end
+  end)
 end)
 
 describe("an error", function()
@@ -283,12 +312,47 @@ describe("an error", function()
     assert.equal("rate_limited: slow down (HTTP 429)", tostring(err))
   end)
 
+  it("keeps all that a provider tells, returned or raised", function()
+    local told = { code = "rate_limited", message = "M", retryable = true,
+      status = 429, retry_after = 1.5, request_id = "req_1",
+      service_code = "tokens" }
+    local function members(err)
+      assert.equal("table", type(err))
+      local copy = {}
+      for name, value in pairs(err) do copy[name] = value end
+      return copy
+    end
+    local raising = deepagent.new { provider = models.acting(function()
+      error(told)
+    end) }
+    assert.same(told, members(error_of(told)))
+    assert.same(told, members(select(2, raising:ask("x"))))
+    assert.same(told, members(select(2, raising:stream("x"))))
+    assert.equal("rate_limited: M (HTTP 429, request req_1)",
+      tostring(error_of(told)))
+    -- What has another type is left out; texts are printable, and short.
+    assert.same({ code = "auth", message = "M", retryable = false },
+      members(error_of { code = "auth", message = "M", status = "x",
+        retry_after = "1", request_id = {}, service_code = 5 }))
+    local odd = error_of { request_id = "a\nb", service_code = ("x"):rep(999) }
+    assert.equal("a", odd.request_id)
+    assert.equal(("x"):rep(63), odd.service_code)
+  end)
+
+  it("does not tell its status twice", function()
+    assert.equal("server: HTTP 503: down", tostring(error_of {
+      code = "server", message = "HTTP 503: down", status = 503 }))
+    assert.equal("server: down (HTTP 503)", tostring(error_of {
+      code = "server", message = "down", status = 503 }))
+  end)
+
   it("passes from one agent to another as it is", function()
     local first = error_of { code = "server", message = "down", status = 503,
-      retryable = true }
+      retryable = true, retry_after = 2 }
     local second = error_of(first)
-    assert.same({ first.code, first.message, first.status },
-      { second.code, second.message, second.status })
+    for name, value in pairs(first) do
+      assert.equal(value, second[name], name)
+    end
     assert.equal(tostring(first), tostring(second))
   end)
 

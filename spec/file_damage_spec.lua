@@ -154,11 +154,27 @@ describe("a stored session that is damaged:", function()
     end)
 
   recipe("bom_prefix", "a byte order mark", function()
-    local messages, err = load("\u{feff}" .. valid)
-    if messages then
-      assert.same(valid_messages, messages)
-    else
+    assert_corrupt("\u{feff}" .. valid)
+    local _, err = load("\u{feff}" .. valid)
+    assert.equal("session 's' is corrupt: it begins with a byte order mark",
+      err.message)
+  end)
+
+  it("who edited a file is told where it is wrong", function()
+    for bytes, why in pairs {
+      ["{"] = "unfinished text in line 1, at byte 2",
+      ['{\n"messages": [\n{"role": "user"},\n{"role": oops}]}'] =
+        "no value in line 4, at byte 44",
+      ['{"messages": [{"role": "user"}, {"content": "x"}]}'] =
+        "message 2: not a message: it has no role",
+      ['{"messages": [5]}'] = "message 1: a message must be an object",
+      ['{"id": "other", "messages": []}'] = "it calls itself by another id "
+        .. '(a copy needs its own "id", or none)',
+    } do
+      local messages, err = load(bytes)
+      assert.is_nil(messages, why)
       assert.equal("session_corrupt", err.code)
+      assert.equal("session 's' is corrupt: " .. why, err.message)
     end
   end)
 

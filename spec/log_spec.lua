@@ -205,6 +205,17 @@ describe("a logger", function()
     end)())
   end)
 
+  it("that fails is told to Lua's warn, with its error", function()
+    local out = child.run(([[local a = require "deepagent".new
+      { model = "m", base_url = "%s" }
+      warn "@on"
+      a:with_logger(function(level)
+        if level == "debug" then error("told", 0) end end)
+      assert(a:ask("hi"))]]):format(server.url))
+    local line = "Lua warning: deepagent: an error in the logger: told\n"
+    assert.equal(line:rep(2), out)
+  end)
+
   it("may use other agents, and look at its own", function()
     local other, a = agent():with_logger(nil), agent()
     local asked = 0

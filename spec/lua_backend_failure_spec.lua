@@ -94,17 +94,18 @@ describe("a store in Lua that", function()
   local results = {
     save = { { nil, true }, { 5, true }, { {}, true },
       { false, "backend_error" } },
-    load = { { nil, false }, { {}, true }, { 5, "backend_error" },
+    load = { { nil, true }, { {}, true }, { 5, "backend_error" },
       { true, "backend_error" }, { false, "backend_error" },
       { "x", "backend_error" }, { { 5 }, "session_corrupt" },
+      { { n = 1 }, "backend_error" }, { { [2] = "x" }, "backend_error" },
       { { {} }, "session_corrupt" }, { { "{" }, "session_corrupt" },
       { { { role = 5 } }, "session_corrupt" },
       { { { role = "user", content = "\xff" } }, "backend_error" } },
     delete = { { nil, true }, { 5, true }, { true, true },
-      { false, false } },
+      { false, true } },
     list = { { nil, "backend_error" }, { 5, "backend_error" },
       { "x", "backend_error" }, { { 5 }, "backend_error" },
-      { { {} }, "backend_error" } },
+      { { {} }, "backend_error" }, { { a = true }, "backend_error" } },
   }
   for method, cases in pairs(results) do
     it("returns from " .. method .. " what has one meaning each", function()
@@ -113,8 +114,8 @@ describe("a store in Lua that", function()
         assert.equal(case[2], (code_of(agent, method)), i)
       end
       store[method] = function() end
-      assert.equal(method == "list" and "backend_error"
-        or method ~= "load", (code_of(agent, method)))
+      assert.equal(method ~= "list" or "backend_error",
+        (code_of(agent, method)))
     end)
   end
 

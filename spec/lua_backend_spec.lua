@@ -259,6 +259,27 @@ describe("a store in Lua", function()
     assert.equal(40, #store.data.s[1])
   end)
 
+  it("is tried once more when its agent is closed, and then no more",
+    function()
+      local calls = 0
+      store.save = function()
+        calls = calls + 1
+        return nil, "not yet"
+      end
+      assert(agent:ask("x"))
+      assert.equal(1, calls)
+      local ok, err = agent:close()
+      assert.is_nil(ok)
+      assert.equal("not yet", err.message)
+      assert.equal(2, calls)
+      agent = nil
+      collectgarbage()
+      collectgarbage()
+      assert.equal(2, calls)
+      local other = agent_on(store)
+      assert.same({}, other:get_history()) -- it was dropped
+    end)
+
   it("is tried once more when its agent is collected", function()
     local data = store.data
     local save = store.save

@@ -212,6 +212,15 @@ describe("the conversation", function()
       assert.is_string(why)
       assert.same(history, agent:get_history())
     end
+    -- One message instead of a list of them; a list with a hole in front.
+    for _, verb in ipairs { "set_history", "with_messages" } do
+      for _, wrong in ipairs { said("a")[1], { [2] = said("a")[1] } } do
+        local ok, why = pcall(agent[verb], agent, wrong)
+        assert.is_false(ok)
+        assert.truthy(why:find("(a list of messages expected)", 1, true), why)
+        assert.same(history, agent:get_history())
+      end
+    end
     assert.is_false((pcall(agent.set_history, agent)))
   end)
 
@@ -222,7 +231,8 @@ describe("the conversation", function()
     assert(agent:flush())
     assert.is_true(agent:clear())
     assert.same({}, agent:get_history())
-    assert.same(0, agent:usage().last.total_tokens)
+    assert.equal(5, agent:usage().last.total_tokens)
+    assert.equal(5, agent:usage().total.total_tokens)
     assert(agent:flush())
     assert.same({}, (backend:load("s")))
     assert.same({ "s" }, backend:list())
@@ -246,6 +256,34 @@ describe("the conversation", function()
       total_tokens = 10 }, agent:usage().total)
     assert.same({ finish_reason = "stop", model = "echo-1", request_id = "",
       usage = agent:usage().last }, agent:last())
+  end)
+
+  it("counts all turns of the session, whoever had them", function()
+    local backend = deepagent.memory_backend()
+    agent:with_session_id("s"):with_memory_backend(backend)
+    local function tokens(a)
+      local usage = a:usage()
+      return { usage.last.total_tokens, usage.total.total_tokens }
+    end
+    assert(agent:ask("a"))
+    assert(agent:ask("b"))
+    assert.same({ 5, 10 }, tokens(agent))
+    assert(agent:clear())
+    assert.same({ 5, 10 }, tokens(agent))
+    assert(agent:set_history {})
+    assert.same({ 5, 10 }, tokens(agent))
+    assert(agent:flush())
+    local later = agent:clone()
+    assert.same({ 0, 10 }, tokens(later)) -- no turn of its own yet
+    assert(later:ask("c"))
+    assert.same({ 5, 15 }, tokens(later))
+    assert(later:flush())
+    assert(agent:load_session())
+    assert.same({ 5, 15 }, tokens(agent))
+    assert(agent:delete_session())
+    assert.same({ 0, 0 }, tokens(agent))
+    assert(agent:ask("d"))
+    assert.same({ 5, 5 }, tokens(agent))
   end)
 end)
 

@@ -85,15 +85,55 @@ describe("an agent's session", function()
     assert(agent:ask("one"))
     assert(agent:stream("two"))
     assert(agent:set_history(agent:get_history()))
-    assert(agent:flush())
-    assert.equal("none", (agent:save_status()))
+    assert.is_true(agent:flush()) -- nothing was asked for
+    assert.equal("unsaved", (agent:save_status()))
     assert.same({}, backend:list())
     assert.is_true(agent:save_session())
     assert.equal("saved", (agent:save_status()))
     assert.equal(4, #backend:load("a"))
     assert(agent:ask("three"))
-    assert(agent:close())
+    assert.is_true(agent:close())
     assert.equal(4, #backend:load("a"))
+  end)
+
+  it("is unsaved from a change on, until it is saved or loaded", function()
+    local agent = echo():with_session_id("a"):with_memory_backend(backend)
+      :with_auto_save(false)
+    local function status() return table.pack(agent:save_status()) end
+    assert.same({ "none", n = 1 }, status())
+    assert.same({}, agent:get_history())
+    assert.same({ "none", n = 1 }, status())
+    for _, change in ipairs {
+      function() return agent:ask("x") end,
+      function() return agent:stream("x") end,
+      function() return agent:set_history { { role = "user" } } end,
+      function() return agent:clear() end,
+    } do
+      assert(change())
+      assert.same({ "unsaved", n = 1 }, status())
+      assert.is_true(agent:flush())
+      assert.same({ "unsaved", n = 1 }, status())
+      assert.is_true(agent:save_session())
+      assert.same({ "saved", n = 1 }, status())
+    end
+    assert(agent:ask("x"))
+    assert.equal("unsaved", (agent:save_status()))
+    assert.is_true(agent:load_session())
+    assert.equal("saved", (agent:save_status()))
+    assert.same({}, contents(agent))
+    assert.is_nil((agent:ask("\xff"))) -- a failed turn changes nothing
+    assert.equal("saved", (agent:save_status()))
+    assert(agent:ask("x"))
+    assert.is_true(agent:delete_session())
+    assert.equal("none", (agent:save_status()))
+    -- What it starts from, and then replaces.
+    agent = echo():with_session_id("b"):with_memory_backend(backend)
+      :with_messages { { role = "user", content = "start" } }
+      :with_auto_save(false)
+    assert.same({ "start" }, contents(agent))
+    assert.equal("none", (agent:save_status()))
+    assert(agent:set_history {})
+    assert.equal("unsaved", (agent:save_status()))
   end)
 
   it("needs an id to be saved, loaded or deleted", function()
@@ -111,13 +151,14 @@ describe("an agent's session", function()
     assert.same({}, backend:list())
   end)
 
-  it("is loaded again by load_session, or tells that there is none",
+  it("is loaded again by load_session; where there is none all stays",
     function()
       local agent = echo():with_session_id("a"):with_memory_backend(backend)
         :with_auto_save(false)
-      assert.is_false(agent:load_session())
+      assert.same({ true, n = 1 }, table.pack(agent:load_session()))
+      assert.same({}, contents(agent))
       assert(agent:ask("kept"))
-      assert.is_false(agent:load_session())
+      assert.same({ true, n = 1 }, table.pack(agent:load_session()))
       assert.same({ "kept", "re: kept" }, contents(agent))
       assert(agent:save_session())
       assert(agent:ask("dropped"))
@@ -137,10 +178,55 @@ describe("an agent's session", function()
     assert.same({}, contents(agent))
     assert.is_true(echo():with_memory_backend(backend):delete_session("c"))
     assert.same({}, backend:list())
-    assert.is_false(agent:delete_session("nobody"))
+    assert.same({ true, n = 1 }, table.pack(agent:delete_session("nobody")))
+    assert.same({ true, n = 1 }, table.pack(agent:delete_session()))
     local ok, err = agent:delete_session("../x")
     assert.is_nil(ok)
     assert.equal("invalid_session_id", err.code)
+  end)
+
+  it("is joined by what was said before it was named", function()
+    assert(backend:save("a", { { role = "user", content = "stored" } }))
+    local agent = echo():with_memory():with_memory_backend(backend)
+    assert(agent:ask("before"))
+    assert.equal("none", (agent:save_status()))
+    agent:with_session_id("a")
+    assert.same({ "stored", "before", "re: before" }, contents(agent))
+    assert(agent:flush())
+    assert.equal("saved", (agent:save_status()))
+    assert.equal(3, #backend:load("a"))
+    assert(agent:ask("after"))
+    assert(agent:close())
+    assert.equal(5, #backend:load("a"))
+    -- A new one; and without auto-save it is left to save_session.
+    agent = echo():with_memory():with_memory_backend(backend)
+      :with_auto_save(false)
+    assert(agent:ask("before"))
+    agent:with_session_id("b")
+    assert.same({ "before", "re: before" }, contents(agent))
+    assert(agent:flush())
+    assert.equal("unsaved", (agent:save_status()))
+    assert.is_nil((backend:load("b")))
+    assert(agent:save_session())
+    assert.equal(2, #backend:load("b"))
+    -- What an agent starts from does not join.
+    agent = echo():with_memory():with_memory_backend(backend)
+      :with_messages { { role = "user", content = "start" } }
+    assert.same({ "start" }, contents(agent))
+    agent:with_session_id("b")
+    assert.same({ "before", "re: before" }, contents(agent))
+  end)
+
+  it("is listed with what has been asked to be saved", function()
+    local root = disk.temp()
+    local slow = deepagent.file_backend { path = root }
+    for i = 1, 20 do
+      local agent = echo():with_session_id("s" .. i)
+        :with_memory_backend(slow)
+      assert(agent:ask("x"))
+      assert.equal(i, #agent:list_sessions())
+    end
+    disk.remove(root)
   end)
 
   it("is listed with all others, also by an agent without one", function()
@@ -277,7 +363,7 @@ describe("settings", function()
       assert.equal(seen, result, table.concat(order, ","))
     end
     assert.equal("user:before|user:x / user:before|user:x|assistant:re: x"
-      .. " / 1 / none", seen)
+      .. " / 1 / unsaved", seen)
   end)
 
   it("mean the same as options", function()

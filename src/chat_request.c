@@ -104,20 +104,8 @@ static size_t measure(const da_request *r) {
   return n;
 }
 
-static int check_model(da_text model, da_err *err) {
-  if (!model.len)
-    return da_fail(err, DA_EINVAL, "the model has no name");
-  for (size_t i = 0; i < model.len; i++)
-    if ((unsigned char)model.data[i] < 0x20 || model.data[i] == 0x7f)
-      return da_fail(err, DA_EINVAL,
-                     "the model's name has a control character");
-  if (da_utf8_check(model.data, model.len) != model.len)
-    return da_fail(err, DA_EUTF8, "the model's name is not valid UTF-8");
-  return DA_OK;
-}
-
 int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
-  int has_options, rc = check_model(r->model, err);
+  int has_options, rc = da_model_check(r->model, err);
   if (rc != DA_OK)
     return rc;
   if (da_utf8_check(r->system.data, r->system.len) != r->system.len)

@@ -24,19 +24,6 @@ static int agent_new(da_agent **out, da_runtime *rt, da_err *err) {
   return DA_OK;
 }
 
-/* A model's name goes into JSON and messages, never into a header. */
-static int check_model(const char *model, da_err *err) {
-  if (!*model)
-    return da_fail(err, DA_EINVAL, "the model has no name");
-  for (const char *p = model; *p; p++)
-    if ((unsigned char)*p < 0x20 || *p == 0x7f)
-      return da_fail(err, DA_EINVAL,
-                     "the model's name has a control character");
-  if (da_utf8_check(model, strlen(model)) != strlen(model))
-    return da_fail(err, DA_EUTF8, "the model's name is not valid UTF-8");
-  return DA_OK;
-}
-
 /* A key goes into a header. */
 static int check_key(const char *key, da_err *err) {
   const da_text name = {"Authorization", 13};
@@ -47,7 +34,8 @@ static int check_key(const char *key, da_err *err) {
 int da_agent_new(da_agent **out, da_runtime *rt, const char *model,
                  const char *base_url, const char *api_key, da_err *err) {
   da_settings *s;
-  int code = check_model(model, err);
+  da_text name = {model, strlen(model)};
+  int code = da_model_check(name, err);
   if (!code)
     code = check_key(api_key, err);
   if (!code)
@@ -271,12 +259,9 @@ void da_agent_set_auto_save(da_agent *a, int on) {
 }
 
 void da_agent_set_save_timeout(da_agent *a, double seconds) {
-  da_err ignored;
-  unsigned generation;
   a->settings.save_timeout = seconds;
   /* A session of before a fork is not ours to touch. */
-  if (a->session && da_runtime_saver(a->runtime, &generation, &ignored) &&
-      generation == a->generation)
+  if (a->session && da_runtime_generation(a->runtime) == a->generation)
     da_session_set_timeout(a->session, seconds);
 }
 
@@ -307,7 +292,7 @@ void da_agent_log(da_agent *a, da_level level, const da_err *about,
 void da_agent_poll(da_agent *a) {
   da_event *e;
   da_err about;
-  if (!a->session)
+  if (!a->session || a->telling)
     return;
   while ((e = da_session_event(a->session))) {
     da_err_clear(&about);
@@ -327,12 +312,7 @@ void da_agent_forget_chat(da_agent *a) {
 
 /* In a forked child the session is the parent's: forgotten, not closed. */
 static void leave_session(da_agent *a) {
-  da_err ignored;
-  unsigned generation;
-  if (!a->session)
-    return;
-  if (da_runtime_saver(a->runtime, &generation, &ignored) &&
-      generation == a->generation)
+  if (a->session && da_runtime_generation(a->runtime) == a->generation)
     da_session_close(a->session);
   a->session = NULL;
 }

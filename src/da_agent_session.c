@@ -3,6 +3,7 @@
 
 #include "da_agent.h"
 #include "da_clock.h"
+#include "da_meta.h"
 #include "da_session_id.h"
 
 int da_agent_remembers(const da_agent *a) {
@@ -17,65 +18,20 @@ const char *da_agent_session_id(const da_agent *a) {
 
 /* ---- metadata ---- */
 
-static int64_t tokens(da_text usage, const char *key) {
-  da_text raw;
-  int64_t n;
-  return da_json_get(usage, key, &raw) == DA_JSON_NUMBER &&
-                 da_json_int64(raw, &n) && n > 0
-             ? n
-             : 0;
-}
-
 static void read_meta(da_agent *a) {
-  da_text meta = da_buf_text(&a->meta), raw;
-  memset(&a->total, 0, sizeof a->total);
-  a->created_at = 0;
-  if (da_json_get(meta, "usage", &raw) == DA_JSON_OBJECT) {
-    a->total.prompt = tokens(raw, "prompt_tokens");
-    a->total.completion = tokens(raw, "completion_tokens");
-    a->total.total = tokens(raw, "total_tokens");
-  }
-  if (da_json_get(meta, "created_at", &raw) == DA_JSON_NUMBER)
-    a->created_at = da_json_double(raw);
-  if (!(a->created_at > 0 && a->created_at < 1e11))
-    a->created_at = 0;
+  da_meta m;
+  da_meta_read(&m, da_buf_text(&a->meta));
+  a->total = m.usage;
+  a->created_at = m.created_at;
 }
 
-static void put_time(da_buf *out, double seconds) {
-  uint64_t ms = (uint64_t)(seconds * 1000 + 0.5);
-  da_buf_printf(out, "%llu.%03u", (unsigned long long)(ms / 1000),
-                (unsigned)(ms % 1000));
-}
-
-/* Ours first, then what others have put there. */
 static int put_meta(da_agent *a, da_buf *out) {
-  da_json j;
-  da_text key, value;
-  double now = da_wall();
+  da_meta m;
   if (a->created_at == 0)
-    a->created_at = now;
-  da_buf_puts(out, "{\"created_at\":");
-  put_time(out, a->created_at);
-  da_buf_puts(out, ",\"updated_at\":");
-  put_time(out, now);
-  da_buf_printf(out,
-                ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":"
-                "%lld,\"total_tokens\":%lld}",
-                (long long)a->total.prompt, (long long)a->total.completion,
-                (long long)a->total.total);
-  da_json_init(&j, da_buf_text(&a->meta));
-  if (a->meta.len && da_json_object(&j)) {
-    while (da_json_member(&j, &key) == 1) {
-      da_json_value(&j, &value);
-      if (da_json_equals(key, "created_at") ||
-          da_json_equals(key, "updated_at") || da_json_equals(key, "usage"))
-        continue;
-      da_buf_puts(out, ",");
-      da_buf_put(out, key.data - 1,
-                 (size_t)(value.data + value.len - key.data) + 1);
-    }
-  }
-  return da_buf_puts(out, "}");
+    a->created_at = da_wall();
+  m.created_at = a->created_at;
+  m.usage = a->total;
+  return da_meta_put(out, &m, da_buf_text(&a->meta));
 }
 
 /* ---- resolving ---- */
@@ -185,7 +141,8 @@ static int prepare(da_agent *a, int *fresh, da_err *err) {
   if (open)
     return reopen_after_fork(a, err);
   if (a->settings.session_id)
-    code = open_session(a, &a->session, a->settings.session_id, NULL, err);
+    code = open_session(a, &a->session, a->settings.session_id,
+                        &a->settings.start, err);
   if (code)
     return code;
   if (!a->resolved) {
@@ -208,14 +165,19 @@ int da_agent_resolve(da_agent *a, da_err *err) {
   return code;
 }
 
+/* Its own logger must not set off what it is told about. */
+static int check_not_telling(const da_agent *a, da_err *err) {
+  return a->telling ? da_fail(err, DA_EBUSY, "the agent's logger is at work")
+                    : DA_OK;
+}
+
 int da_agent_check_idle(da_agent *a, da_err *err) {
   int fresh, code = DA_OK;
   if (a->talking)
     return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
-  if (a->telling)
-    return da_fail(err, DA_EBUSY, "the agent's logger is at work");
-  if (!a->session || a->closed)
-    return DA_OK;
+  code = check_not_telling(a, err);
+  if (code || !a->session || a->closed)
+    return code;
   code = prepare(a, &fresh, err);
   if (!code && da_session_entered(a->session))
     code = da_fail(err, DA_EBUSY, "the agent's backend is at work");
@@ -255,7 +217,9 @@ static int need_session(da_agent *a, da_err *err) {
 }
 
 int da_agent_save(da_agent *a, da_err *err) {
-  int code = need_session(a, err);
+  int code = check_not_telling(a, err);
+  if (!code)
+    code = need_session(a, err);
   if (!code)
     code = da_agent_resolve(a, err);
   if (!code)
@@ -270,7 +234,9 @@ int da_agent_flush(da_agent *a, double seconds, da_err *err) {
   int fresh, code;
   if (!a->session || a->closed)
     return DA_OK;
-  code = prepare(a, &fresh, err);
+  code = check_not_telling(a, err);
+  if (!code)
+    code = prepare(a, &fresh, err);
   if (!code)
     code = da_session_flush(
         a->session, seconds < 0 ? a->settings.save_timeout : seconds, err);
@@ -296,6 +262,8 @@ da_save_state da_agent_save_state(da_agent *a, da_err *err) {
 int da_agent_load(da_agent *a, da_err *err) {
   int fresh, code = need_session(a, err);
   if (!code)
+    code = da_agent_check_idle(a, err);
+  if (!code)
     code = prepare(a, &fresh, err);
   return code ? code : load(a, 0, err);
 }
@@ -315,7 +283,9 @@ static int remove_other(da_agent *a, const char *id, da_err *err) {
 int da_agent_delete(da_agent *a, const char *id, da_err *err) {
   const char *ours = a->settings.session_id;
   int own = !id || (ours && strcmp(id, ours) == 0), fresh = 0;
-  int code = own ? prepare(a, &fresh, err) : da_agent_resolve(a, err);
+  int code = own ? da_agent_check_idle(a, err) : da_agent_resolve(a, err);
+  if (!code && own)
+    code = prepare(a, &fresh, err);
   if (code)
     return code;
   if (!own)

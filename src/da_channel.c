@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "da_clock.h"
+#include "da_meta.h"
 
 /* Another process can win the race between our load and our save this many
 ** times before we give up until the next turn. */
@@ -17,13 +18,15 @@ enum { MOST_TRIES = 30 };
 static void task_run(da_task *task) {
   da_channel *c = (da_channel *)task; /* its first member */
   da_saver *s = c->saver;
+  da_backend *unused;
   pthread_mutex_lock(&s->lock);
   c->queued = 0;
   da_channel_run(c, 0);
   /* Also if there was nothing left to do: some wait for `queued`. */
   pthread_cond_broadcast(&s->change);
-  da_channel_release(c);
+  unused = da_channel_release(c);
   da_saver_task_done(s);
+  da_backend_unref(unused);
 }
 
 /* ---- lifetime ---- */
@@ -42,6 +45,7 @@ da_channel *da_channel_get(da_saver *s, da_backend *b, const char *id) {
     return NULL;
   }
   c->task.run = task_run;
+  da_buf_init(&c->meta, DA_MESSAGE_MAX);
   c->saver = s;
   c->backend = da_backend_ref(b);
   c->next = s->channels;
@@ -49,17 +53,25 @@ da_channel *da_channel_get(da_saver *s, da_backend *b, const char *id) {
   return c;
 }
 
-void da_channel_release(da_channel *c) {
+static da_backend *dispose(da_channel *c) {
+  da_backend *backend = c->backend;
   da_channel **at = &c->saver->channels;
-  if (c->sessions || c->busy || c->queued)
-    return;
   while (*at != c)
     at = &(*at)->next;
   *at = c->next;
   da_history_dispose(&c->current);
-  da_backend_unref(c->backend);
+  da_buf_dispose(&c->meta);
   free(c->id);
   free(c);
+  return backend;
+}
+
+da_backend *da_channel_release(da_channel *c) {
+  return c->sessions || c->busy || c->queued ? NULL : dispose(c);
+}
+
+void da_channel_free(da_channel *c) {
+  da_backend_unref(dispose(c));
 }
 
 static int has_pending(const da_channel *c) {
@@ -133,6 +145,9 @@ int da_channel_reload(da_channel *c, da_buf *meta, da_revision *seen,
     c->known = 1;
     if (meta && stored.meta.len)
       da_buf_put(meta, stored.meta.data, stored.meta.len);
+    da_buf_dispose(&c->meta);
+    c->meta = stored.meta;
+    da_buf_init(&stored.meta, 0);
   }
   if (seen)
     *seen = stored.revision;
@@ -172,6 +187,7 @@ static int put_aside(da_channel *c, da_session *batch, const da_revision *seen,
   for (da_session *s = batch; s; s = s->next_batch)
     da_history_dispose(&s->base);
   da_history_dispose(&c->current);
+  da_buf_reset(&c->meta);
   memset(&c->revision, 0, sizeof c->revision);
   c->known = 1;
   return DA_OK;
@@ -227,25 +243,47 @@ static void pause_a_little(void) {
     da_sleep(LONGEST_PAUSE * (double)chance / 255);
 }
 
+/* *meta becomes what is stored with what each agent has changed of it. */
+static int combine_meta(da_buf *meta, const da_channel *c,
+                        const da_session *batch) {
+  da_buf next;
+  da_buf_put(meta, c->meta.data, c->meta.len);
+  for (; batch && !meta->failed; batch = batch->next_batch) {
+    const da_text base = {batch->base_meta, batch->base_meta_len};
+    const da_text ours = {batch->saving.meta, batch->saving.meta_len};
+    da_buf_init(&next, DA_MESSAGE_MAX);
+    da_meta_merge(&next, base, ours, da_buf_text(meta));
+    da_buf_dispose(meta);
+    *meta = next;
+  }
+  return meta->failed;
+}
+
 static int store(da_channel *c, const da_session *batch,
                  const da_history *want, da_err *err) {
   size_t stored = da_history_is_prefix(&c->current, want) ? c->current.len : 0;
   da_revision now = {""};
-  da_text meta = {NULL, 0};
+  da_buf meta;
   int code;
-  for (; batch; batch = batch->next_batch) {
-    meta.data = batch->saving.meta;
-    meta.len = batch->saving.meta_len;
+  da_buf_init(&meta, DA_MESSAGE_MAX);
+  if (combine_meta(&meta, c, batch)) {
+    code = da_buf_check(&meta, "the metadata", err);
+    da_buf_dispose(&meta);
+    return code;
   }
-  code = da_store_save(c->backend, c->id, want, stored, meta, &c->revision,
-                       &now, err);
+  code = da_store_save(c->backend, c->id, want, stored, da_buf_text(&meta),
+                       &c->revision, &now, err);
   /* A store may have replaced the session and yet be unsure whether the
   ** disk has it: then it gives the new revision with the error. */
   if (code == DA_OK || (code != DA_ECONFLICT && now.text[0])) {
     da_history_dispose(&c->current);
     da_history_copy(&c->current, want);
     c->revision = now;
+    da_buf_dispose(&c->meta);
+    c->meta = meta;
+    return code;
   }
+  da_buf_dispose(&meta);
   return code;
 }
 
@@ -305,6 +343,10 @@ static void settle_failed(da_session *s, const da_err *err) {
 static void settle_saved(da_session *s) {
   da_history_dispose(&s->base);
   da_history_copy(&s->base, &s->saving.history);
+  free(s->base_meta);
+  s->base_meta = s->saving.meta;
+  s->base_meta_len = s->saving.meta_len;
+  s->saving.meta = NULL;
   da_want_dispose(&s->saving);
   s->late_told = 0;
   s->since = da_now();
@@ -321,6 +363,20 @@ static void free_closed(da_channel *c) {
     } else {
       at = &s->next;
     }
+  }
+}
+
+/* The backend works again: what agents that are gone could not save, and
+** nobody else would try again before the end. */
+static void wake_orphans(const da_channel *saved) {
+  for (da_channel *c = saved->saver->channels; c; c = c->next) {
+    int orphans = 0;
+    if (c->backend != saved->backend || c == saved)
+      continue;
+    for (const da_session *s = c->sessions; s; s = s->next)
+      orphans |= s->closed && s->pending.set;
+    if (orphans)
+      da_channel_wake(c);
   }
 }
 
@@ -350,7 +406,11 @@ void da_channel_run(da_channel *c, int is_inline) {
   }
   free_closed(c);
   c->busy = 0;
-  if (more && !(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD))
-    da_channel_wake(c);
+  if (!(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD)) {
+    if (more)
+      da_channel_wake(c);
+    if (!code)
+      wake_orphans(c);
+  }
   pthread_cond_broadcast(&saver->change);
 }

@@ -37,7 +37,9 @@ struct da_session {
   da_session *next;       /* of the channel */
   da_session *next_batch; /* busy owner */
   double timeout;
-  da_history base; /* what the agent had when it last loaded or saved */
+  da_history base; /* what the agent had when it last loaded or saved, */
+  char *base_meta; /* and its metadata, from malloc */
+  size_t base_meta_len;
   da_want pending; /* newest wish, no one works on it */
   da_want saving;  /* busy owner: what is being stored; set under lock */
   double since;    /* da_now() of the oldest pending wish */
@@ -65,6 +67,7 @@ struct da_channel {
   int known; /* `current` and `revision` are the store's, as far
                      ** as we know */
   da_history current;
+  da_buf meta;
   da_revision revision;
 };
 
@@ -79,8 +82,13 @@ int da_channel_working(const da_channel *c);
 /* The channel of that session, made if it is not there; NULL: no memory. */
 da_channel *da_channel_get(da_saver *s, da_backend *b, const char *id);
 
-/* Frees it if nobody uses it. */
-void da_channel_release(da_channel *c);
+/* Frees it if nobody uses it; the caller drops the reference that is then
+** returned (else NULL) once it has let go of the lock, as a store may take
+** its time to close. */
+da_backend *da_channel_release(da_channel *c);
+
+/* Frees it whatever its state; no one else is left. */
+void da_channel_free(da_channel *c);
 
 /* Gives the channel's task to the pool if there is something to save and no
 ** one is at it. 0 if no thread is to be had. */

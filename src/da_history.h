@@ -54,9 +54,10 @@ int da_history_is_prefix(const da_history *a, const da_history *b);
 ** user's message. */
 size_t da_history_window(const da_history *h, size_t limit);
 
-/* *out = theirs, less what is in `base` but no longer in `ours`, then what
-** is in `ours` but neither in `base` nor in `theirs`. Messages are told
-** apart by id. DA_OK or DA_ENOMEM. */
+/* *out = theirs, less what is in `base` but no longer in `ours`, with what we
+** have edited since `base` as we have it; then what is in `ours` but neither
+** in `base` nor in `theirs`. Messages are told apart by id. DA_OK or
+** DA_ENOMEM. */
 int da_history_merge(da_history *out, const da_history *base,
                      const da_history *ours, const da_history *theirs);
 

@@ -22,10 +22,6 @@ static size_t place(const id_set *s, da_text id) {
   return i;
 }
 
-static int has(const id_set *s, const da_message *m) {
-  return s->slots[place(s, da_message_id(m))] != NULL;
-}
-
 static int id_set_init(id_set *s, const da_history *h) {
   da_history_iter it;
   da_message *m;
@@ -43,22 +39,40 @@ static int id_set_init(id_set *s, const da_history *h) {
   return it.failed ? DA_ENOMEM : DA_OK;
 }
 
-/* Appends the messages of `from` for which (not in `a`) or, with `keep`,
-** (in `keep`), and which are not in `b`. */
-static int append_missing(da_history *out, const da_history *from,
-                          const id_set *a, const id_set *keep,
-                          const id_set *b) {
+static da_message *find(const id_set *s, const da_message *m) {
+  return s->slots[place(s, da_message_id(m))];
+}
+
+/* Theirs, less what we have taken out, with what we have edited. */
+static int append_theirs(da_history *out, const da_history *theirs,
+                         const id_set *base, const id_set *ours) {
   da_history_iter it;
   da_message *m;
   int code = DA_OK;
-  da_history_begin(&it, from, 0);
+  da_history_begin(&it, theirs, 0);
   while (!code && (m = da_history_next(&it))) {
-    if (has(a, m) && !(keep && has(keep, m)))
+    const da_message *old = find(base, m);
+    da_message *mine = find(ours, m);
+    if (old && !mine)
       continue;
-    if (b && has(b, m))
-      continue;
+    if (old && da_message_hash(mine) != da_message_hash(old))
+      m = mine;
     code = da_history_append(out, da_message_ref(m));
   }
+  da_history_end(&it);
+  return it.failed ? DA_ENOMEM : code;
+}
+
+/* What is new of ours. */
+static int append_ours(da_history *out, const da_history *ours,
+                       const id_set *base, const id_set *theirs) {
+  da_history_iter it;
+  da_message *m;
+  int code = DA_OK;
+  da_history_begin(&it, ours, 0);
+  while (!code && (m = da_history_next(&it)))
+    if (!find(base, m) && !find(theirs, m))
+      code = da_history_append(out, da_message_ref(m));
   da_history_end(&it);
   return it.failed ? DA_ENOMEM : code;
 }
@@ -73,9 +87,9 @@ int da_history_merge(da_history *out, const da_history *base,
   if (!code)
     code = id_set_init(&in_theirs, theirs);
   if (!code)
-    code = append_missing(&merged, theirs, &in_base, &in_ours, NULL);
+    code = append_theirs(&merged, theirs, &in_base, &in_ours);
   if (!code)
-    code = append_missing(&merged, ours, &in_base, NULL, &in_theirs);
+    code = append_ours(&merged, ours, &in_base, &in_theirs);
   free(in_base.slots);
   free(in_ours.slots);
   free(in_theirs.slots);

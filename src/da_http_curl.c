@@ -407,13 +407,14 @@ static int curl_open(da_transport **out, da_err *err) {
 
 /* In a forked child curl must not clean up: it would say goodbye on
 ** connections that are the parent's. Closing the child's copies of the
-** sockets says nothing; curl's own memory is left to leak. */
+** sockets says nothing; the memory is left to leak. */
 static void curl_close(da_transport *base, int forked) {
   transport *t = (transport *)base;
-  if (forked || t->pid != getpid())
+  if (forked || t->pid != getpid()) {
     da_sockets_abandon(&t->sockets);
-  else
-    curl_multi_cleanup(t->multi);
+    return; /* exchanges that were under way still point here */
+  }
+  curl_multi_cleanup(t->multi);
   da_sockets_dispose(&t->sockets);
   free(t);
 }

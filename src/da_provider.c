@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "da_utf8.h"
+
 void da_answer_init(da_answer *a) {
   memset(a, 0, sizeof *a);
   da_buf_init(&a->message, DA_MESSAGE_MAX);
@@ -36,5 +38,17 @@ int da_request_put_members(const da_request *r, da_buf *out, const char *name,
   } while (!j.why && j.p < j.end);
   if (j.why || j.p < j.end)
     return da_fail(err, DA_EINVAL, "the request's members are not JSON");
+  return DA_OK;
+}
+
+int da_model_check(da_text model, da_err *err) {
+  if (!model.len)
+    return da_fail(err, DA_EINVAL, "the model has no name");
+  for (size_t i = 0; i < model.len; i++)
+    if ((unsigned char)model.data[i] < 0x20 || model.data[i] == 0x7f)
+      return da_fail(err, DA_EINVAL,
+                     "the model's name has a control character");
+  if (da_utf8_check(model.data, model.len) != model.len)
+    return da_fail(err, DA_EUTF8, "the model's name is not valid UTF-8");
   return DA_OK;
 }

@@ -29,6 +29,10 @@ typedef struct da_request {
   da_timeouts timeouts;
 } da_request;
 
+/* DA_OK for a model's name that can be sent: not empty, UTF-8, no control
+** character. */
+int da_model_check(da_text name, da_err *err);
+
 /* What came of it. */
 typedef struct da_answer {
   da_buf message; /* the assistant's message, a wire object */

@@ -68,6 +68,11 @@ da_saver *da_runtime_saver(da_runtime *rt, unsigned *generation, da_err *err) {
   return rt->saver;
 }
 
+unsigned da_runtime_generation(da_runtime *rt) {
+  notice_fork(rt);
+  return rt->generation;
+}
+
 da_transport *da_runtime_transport(void *ctx, da_err *err) {
   da_runtime *rt = ctx;
   notice_fork(rt);

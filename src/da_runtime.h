@@ -18,6 +18,9 @@ void da_runtime_set_finder(da_runtime *rt, da_find_transport_fn find,
 ** sessions of an older one must be forgotten, not touched. NULL: *err. */
 da_saver *da_runtime_saver(da_runtime *rt, unsigned *generation, da_err *err);
 
+/* The generation alone. */
+unsigned da_runtime_generation(da_runtime *rt);
+
 /* The one transport. A da_transport_fn; `ctx` is the runtime. */
 da_transport *da_runtime_transport(void *ctx, da_err *err);
 

@@ -111,7 +111,7 @@ static void saver_free(da_saver *s) {
       da_session_free(c->sessions);
       c->sessions = next;
     }
-    da_channel_release(c);
+    da_channel_free(c);
   }
   pthread_cond_destroy(&s->change);
   pthread_mutex_destroy(&s->lock);
@@ -236,12 +236,14 @@ void da_session_free(da_session *s) {
   da_want_dispose(&s->pending);
   da_want_dispose(&s->saving);
   da_history_dispose(&s->base);
+  free(s->base_meta);
   free(s);
 }
 
 void da_session_close(da_session *s) {
   da_channel *c = s->channel;
   da_saver *saver = c->saver;
+  da_backend *unused = NULL;
   pthread_mutex_lock(&saver->lock);
   s->closed = 1;
   /* Nobody will ask again for what needs its owner. */
@@ -253,9 +255,10 @@ void da_session_close(da_session *s) {
       at = &(*at)->next;
     *at = s->next;
     da_session_free(s);
-    da_channel_release(c);
+    unused = da_channel_release(c);
   }
   pthread_mutex_unlock(&saver->lock);
+  da_backend_unref(unused);
 }
 
 /* ---- saving ---- */

@@ -12,9 +12,11 @@
 typedef struct request {
   da_task task;
   da_saver *saver;
-  da_channel *channel; /* we are its busy owner; NULL for a list */
-  da_session *session; /* NULL for a list */
-  da_backend *backend;
+  da_channel *channel;          /* we are its busy owner; NULL for a list */
+  da_session *session;          /* NULL for a list */
+  da_backend *backend, *unused; /* unused: the channel's, to be dropped */
+  uint32_t here;   /* stores with one of these flags: on the caller's thread */
+  double deadline; /* da_now() when the caller's patience ends */
   int (*work)(struct request *);
   void (*settle)(struct request *); /* under the lock, if still wanted */
   da_history history;
@@ -25,11 +27,13 @@ typedef struct request {
   int done, abandoned;
 } request;
 
-static request *request_new(da_saver *s, da_backend *b,
+static request *request_new(da_saver *s, da_backend *b, double timeout,
                             int (*work)(request *)) {
   request *r = calloc(1, sizeof *r);
   if (!r)
     return NULL;
+  r->here = DA_STORE_LOCAL | DA_STORE_OWNER_THREAD;
+  r->deadline = da_deadline(timeout);
   r->saver = s;
   r->backend = da_backend_ref(b);
   r->work = work;
@@ -43,6 +47,7 @@ static void request_free(request *r) {
   da_buf_dispose(&r->meta);
   da_buf_dispose(&r->ids);
   da_backend_unref(r->backend);
+  da_backend_unref(r->unused);
   free(r);
 }
 
@@ -55,7 +60,7 @@ static void run(request *r) {
     r->settle(r);
   if (r->channel) {
     da_channel_yield(r->channel);
-    da_channel_release(r->channel);
+    r->unused = da_channel_release(r->channel);
   }
   r->done = 1;
   pthread_cond_broadcast(&r->saver->change);
@@ -64,17 +69,19 @@ static void run(request *r) {
 static void task_run(da_task *task) {
   request *r = (request *)task; /* its first member */
   da_saver *s = r->saver;
+  int abandoned;
   run(r);
-  if (r->abandoned)
-    request_free(r);
+  abandoned = r->abandoned; /* else its owner may free it from now on */
   da_saver_task_done(s);
+  if (abandoned)
+    request_free(r);
 }
 
 /* On a worker, so that it can be left behind. DA_OK: it is done;
 ** DA_ETIMEOUT: it is abandoned, and its own affair from now on; DA_ENOMEM:
 ** there is no worker. */
-static int run_elsewhere(request *r, double deadline) {
-  struct timespec until = da_timespec(deadline);
+static int run_elsewhere(request *r) {
+  struct timespec until = da_timespec(r->deadline);
   da_saver *s = r->saver;
   int code = DA_OK;
   pthread_mutex_lock(&s->lock);
@@ -100,11 +107,10 @@ static int run_elsewhere(request *r, double deadline) {
 /* Runs the request. *r becomes NULL if it had to be abandoned (the result is
 ** then DA_ETIMEOUT); else the caller frees it. */
 static int perform(request **r, double timeout, da_err *err) {
-  const uint32_t here = DA_STORE_LOCAL | DA_STORE_OWNER_THREAD;
   request *q = *r;
   int code = DA_ENOMEM;
-  if (!(da_backend_flags(q->backend) & here))
-    code = run_elsewhere(q, da_deadline(timeout));
+  if (!(da_backend_flags(q->backend) & q->here))
+    code = run_elsewhere(q);
   if (code == DA_ETIMEOUT) {
     *r = NULL;
     return da_fail(err, code, "the backend did not answer within %g s",
@@ -124,12 +130,12 @@ static int begin(request **out, da_session *s, int drain,
                  int (*work)(request *), void (*settle)(request *),
                  da_err *err) {
   da_channel *c = s->channel;
-  request *r = request_new(c->saver, c->backend, work);
+  request *r = request_new(c->saver, c->backend, s->timeout, work);
   int code;
   if (!r)
     return da_nomem(err);
   pthread_mutex_lock(&c->saver->lock);
-  code = da_channel_acquire(c, da_deadline(s->timeout), drain);
+  code = da_channel_acquire(c, r->deadline, drain);
   pthread_mutex_unlock(&c->saver->lock);
   if (code) {
     request_free(r);
@@ -149,6 +155,13 @@ static int work_load(request *r) {
   if (code == DA_OK || code == DA_ENOTFOUND)
     da_history_copy(&r->history, &r->channel->current);
   return code;
+}
+
+static char *copy_meta(const da_buf *meta) {
+  char *copy = malloc(meta->len + 1);
+  if (copy && meta->len)
+    memcpy(copy, meta->data, meta->len);
+  return copy;
 }
 
 /* What we could not save yet goes after what was read, and stays pending. */
@@ -171,6 +184,9 @@ static void settle_load(request *r) {
   da_history_dispose(&s->base);
   s->base = r->history;
   r->history = merged;
+  free(s->base_meta);
+  s->base_meta_len = r->meta.len;
+  s->base_meta = copy_meta(&r->meta);
 }
 
 int da_session_load(da_session *s, da_history *history, da_buf *meta,
@@ -226,6 +242,7 @@ int da_session_remove(da_session *s, da_err *err) {
   int code = begin(&r, s, 0, work_remove, settle_remove, err);
   if (code)
     return code;
+  r->here = DA_STORE_OWNER_THREAD; /* it may have to wait for a lock */
   code = perform(&r, s->timeout, err);
   if (r)
     request_free(r);
@@ -269,7 +286,7 @@ static void wait_for_saves(da_saver *s, const da_backend *b, double timeout) {
 
 int da_saver_list(da_saver *s, da_backend *b, double timeout,
                   da_store_ids *ids, da_err *err) {
-  request *r = request_new(s, b, work_list);
+  request *r = request_new(s, b, timeout, work_list);
   int code;
   if (!r)
     return da_nomem(err);

@@ -164,6 +164,12 @@ static int is_ours(const char *name) {
          strcmp(name, "stream") == 0;
 }
 
+int da_member_check(const char *name, da_err *err) {
+  return is_ours(name)
+             ? da_fail(err, DA_EINVAL, "'%s' is the agent's own to send", name)
+             : DA_OK;
+}
+
 static size_t find_member(const da_members *m, const char *name) {
   size_t i = 0;
   while (i < m->names.count && strcmp(m->names.items[i], name) != 0)
@@ -173,16 +179,16 @@ static size_t find_member(const da_members *m, const char *name) {
 
 int da_members_set(da_members *m, const char *name, const char *json,
                    da_err *err) {
-  da_text text = {json, strlen(json)};
+  da_text text = {json ? json : "null", json ? strlen(json) : 4};
   size_t i = find_member(m, name);
   int code;
-  if (is_ours(name))
-    return da_fail(err, DA_EINVAL, "'%s' is the agent's own to send", name);
-  code = da_json_check(text, err);
+  code = da_member_check(name, err);
+  if (!code)
+    code = da_json_check(text, err);
   if (code)
     return code;
   /* The value first: a name without one must never be seen. */
-  if (strings_set(&m->values, i, strdup(json)))
+  if (strings_set(&m->values, i, strdup(text.data)))
     return da_nomem(err);
   if (i == m->names.count && strings_set(&m->names, i, strdup(name))) {
     free(m->values.items[i]);

@@ -64,7 +64,10 @@ int da_set_string(char **field, const char *value, da_err *err);
 int da_settings_header(da_settings *s, const char *name, const char *value,
                        da_err *err);
 
-/* Sets one of the members; "messages", "model" and "stream" are refused. */
+/* DA_EINVAL for "messages", "model" and "stream". */
+int da_member_check(const char *name, da_err *err);
+
+/* Sets one of the members, if it passes that check. `json` NULL: null. */
 int da_members_set(da_members *m, const char *name, const char *json,
                    da_err *err);
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "da_meta.h"
+
 struct da_turn {
   da_agent *agent;
   da_provider *provider;
@@ -43,6 +45,8 @@ static int chat_provider(da_agent *a, da_err *err) {
 }
 
 int da_agent_check(da_agent *a, da_err *err) {
+  if (a->talking)
+    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
   return a->settings.own ? DA_OK : chat_provider(a, err);
 }
 
@@ -174,9 +178,7 @@ static int finish(da_turn *t, da_err *err) {
   if (code)
     return code;
   a->last = t->answer.usage;
-  a->total.prompt += a->last.prompt;
-  a->total.completion += a->last.completion;
-  a->total.total += a->last.total;
+  da_usage_add(&a->total, &a->last);
   a->has_last = 1;
   memcpy(a->finish_reason, t->answer.finish_reason, sizeof a->finish_reason);
   memcpy(a->model, t->answer.model, sizeof a->model);

@@ -102,8 +102,8 @@ int da_agent_set_api_key(da_agent *a, const char *key, da_err *err);
 int da_agent_set_base_url(da_agent *a, const char *url, da_err *err);
 
 /* A member of the request body: ("temperature", "0.7"), ("stop", "[\"x\"]").
-** "messages", "model" and "stream" are not for here: DA_EINVAL. `json` null
-** takes the member out, also one that is sent by default. An extra wins over
+** "messages", "model" and "stream" are not for here: DA_EINVAL. `json` NULL
+** or "null" takes the member out, also one that is sent by default. An extra wins over
 ** a member of the same name, whichever came first. */
 int da_agent_set_member(da_agent *a, const char *name, const char *json,
                         da_err *err);

@@ -30,7 +30,7 @@ enum {
   /* The store keeps a session as one document: `load` hands the whole
   ** bytes to sink->document, `save` writes session->document as it is. */
   DA_STORE_DOCUMENT = 1,
-  /* load, remove and list never wait for a network: the caller's own
+  /* load and list never wait for a network or a lock: the caller's own
   ** thread may run them. */
   DA_STORE_LOCAL = 2,
   /* save neither waits for a network nor for a disk to flush: a caller

@@ -17,9 +17,8 @@ l_agent *l_agent_check(lua_State *L) {
   return a;
 }
 
-lua_State *l_agent_enter(lua_State *L, l_agent *a) {
-  a->runtime->timeout = a->agent->settings.save_timeout;
-  return l_enter(a->runtime, L);
+l_frame l_agent_enter(lua_State *L, l_agent *a) {
+  return l_enter(a->runtime, L, a->agent->settings.save_timeout);
 }
 
 /* Closed first: what raises later finds nothing to free. */
@@ -33,11 +32,6 @@ static l_agent *push_agent(lua_State *L) {
   return a;
 }
 
-static int raise(lua_State *L, const da_err *err) {
-  l_error_push(L, err);
-  return lua_error(L);
-}
-
 /* DA_OK if the string at `arg`, if any, is one that C may have. */
 static int check_plain(lua_State *L, int arg, const char *what, da_err *err) {
   size_t len = 0;
@@ -47,7 +41,6 @@ static int check_plain(lua_State *L, int arg, const char *what, da_err *err) {
   return da_fail(err, DA_EINVAL, "%s has a control character", what);
 }
 
-/* agent(service, model, api_key or nil, provider or nil) */
 int l_agent_new(lua_State *L) {
   const char *service = luaL_checkstring(L, 1);
   const char *model = luaL_checkstring(L, 2);
@@ -60,7 +53,7 @@ int l_agent_new(lua_State *L) {
   lua_settop(L, 4);
   if (check_plain(L, 2, "the model's name", &err) ||
       check_plain(L, 3, "the API key", &err))
-    return raise(L, &err);
+    return l_raise(L, &err);
   a = push_agent(L);
   rt = a->runtime->runtime;
   if (strcmp(service, "openai") == 0)
@@ -74,7 +67,7 @@ int l_agent_new(lua_State *L) {
   else if (key)
     code = da_agent_set_api_key(a->agent, key, &err);
   if (code)
-    return raise(L, &err);
+    return l_raise(L, &err);
   if (lua_isnil(L, 4))
     return 1;
   p = l_provider_new(L, a->runtime, 4);
@@ -86,11 +79,13 @@ int l_agent_new(lua_State *L) {
 }
 
 static int l_agent_clone(lua_State *L) {
-  l_agent *from = l_agent_check(L), *to = push_agent(L);
+  l_agent *from = l_agent_check(L), *to;
   da_err err;
+  lua_settop(L, 1);
+  to = push_agent(L);
   if (da_agent_clone(&to->agent, from->agent, &err)) {
     to->agent = NULL;
-    return raise(L, &err);
+    return l_raise(L, &err);
   }
   if (to->agent->settings.log)
     da_agent_set_logger(to->agent, l_agent_log, to);
@@ -106,7 +101,7 @@ static int l_agent_settings_check(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
   if (da_agent_check(a->agent, &err))
-    return raise(L, &err);
+    return l_raise(L, &err);
   lua_settop(L, 1);
   return 1;
 }
@@ -121,27 +116,29 @@ int l_answer(lua_State *L, int code, const da_err *err) {
 static int l_agent_close(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  lua_State *before = l_agent_enter(L, a);
+  l_frame before = l_agent_enter(L, a);
   int code = da_agent_close(a->agent, &err);
   l_leave(a->runtime, before);
   return l_answer(L, code, &err);
 }
 
-/* The last chance of a store in Lua. The collector has taken us and perhaps
-** the store's table out of the owners' map: they are put back. It also lets
-** no hook run on L, and a function that does not end must be stopped: so
-** this runs on a thread of its own. */
-static void flush_last(lua_State *L, l_agent *a, da_agent *agent) {
-  lua_State *own = lua_newthread(L), *before;
+/* (agent): the last chance of a store in Lua. The collector has taken us and
+** perhaps the store's table out of the owners' map: they are put back. It
+** also lets no hook run on L, and a function that does not end must be
+** stopped: so this runs on a thread of its own. */
+static int l_flush_last(lua_State *L) {
+  l_agent *a = lua_touserdata(L, 1);
+  lua_State *own = lua_newthread(L);
+  l_frame before;
   da_err err;
   l_owner_set(L, a, 1);
   if (lua_getiuservalue(L, 1, L_BACKEND) == LUA_TUSERDATA &&
       lua_getiuservalue(L, -1, 1) == LUA_TTABLE)
     l_owner_set(L, lua_topointer(L, -1), -1);
-  a->runtime->timeout = agent->settings.save_timeout;
-  before = l_enter(a->runtime, own);
-  da_agent_flush(agent, -1, &err);
+  before = l_agent_enter(own, a);
+  da_agent_flush(a->agent, -1, &err);
   l_leave(a->runtime, before);
+  return 0;
 }
 
 /* Also after a failed construction, and twice. What is pending is saved in
@@ -151,10 +148,13 @@ static int l_agent_gc(lua_State *L) {
   da_agent *agent = a->agent;
   if (!agent)
     return 0;
-  a->agent = NULL;
   if (agent->session && agent->settings.backend &&
-      (da_backend_flags(agent->settings.backend) & DA_STORE_OWNER_THREAD))
-    flush_last(L, a, agent);
+      (da_backend_flags(agent->settings.backend) & DA_STORE_OWNER_THREAD)) {
+    lua_pushcfunction(L, l_flush_last);
+    lua_pushvalue(L, 1);
+    lua_pcall(L, 1, 0, 0); /* without memory there is no last chance */
+  }
+  a->agent = NULL;
   da_agent_free(agent);
   return 0;
 }
@@ -210,7 +210,7 @@ void l_agent_log(void *ctx, da_level level, const char *message, int code,
   l_agent *a = ctx;
   record r = {a, level, message, session, code};
   lua_State *L = a->runtime->L;
-  if (!L || !lua_checkstack(L, 4))
+  if (!L || !lua_checkstack(L, 8))
     return;
   lua_pushcfunction(L, l_log);
   lua_pushlightuserdata(L, &r);
@@ -234,7 +234,7 @@ static int l_agent_get_session_id(lua_State *L) {
 static int l_agent_save_session(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  lua_State *before = l_agent_enter(L, a);
+  l_frame before = l_agent_enter(L, a);
   int code = da_agent_save(a->agent, &err);
   l_leave(a->runtime, before);
   return l_answer(L, code, &err);
@@ -244,7 +244,7 @@ static int l_agent_save_session(lua_State *L) {
 static int l_agent_load_session(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  lua_State *before = l_agent_enter(L, a);
+  l_frame before = l_agent_enter(L, a);
   int code = da_agent_load(a->agent, &err);
   l_leave(a->runtime, before);
   return l_answer(L, code == DA_ENOTFOUND ? DA_OK : code, &err);
@@ -255,7 +255,7 @@ static int l_agent_delete_session(lua_State *L) {
   l_agent *a = l_agent_check(L);
   size_t len = 0;
   const char *id = NULL;
-  lua_State *before;
+  l_frame before;
   da_err err;
   int code;
   if (!lua_isnoneornil(L, 2)) {
@@ -274,7 +274,7 @@ static int l_agent_delete_session(lua_State *L) {
 
 static int l_agent_list_sessions(lua_State *L) {
   l_agent *a = l_agent_check(L);
-  lua_State *before;
+  l_frame before;
   l_ids ids;
   da_err err;
   int code;
@@ -291,7 +291,7 @@ static int l_agent_list_sessions(lua_State *L) {
 static int l_agent_flush(lua_State *L) {
   l_agent *a = l_agent_check(L);
   double seconds = luaL_optnumber(L, 2, -1);
-  lua_State *before;
+  l_frame before;
   da_err err;
   int code;
   luaL_argcheck(L, lua_isnoneornil(L, 2) || seconds >= 0, 2,
@@ -308,7 +308,7 @@ static int l_agent_save_status(lua_State *L) {
                                        "failed"};
   l_agent *a = l_agent_check(L);
   da_err err;
-  lua_State *before = l_agent_enter(L, a);
+  l_frame before = l_agent_enter(L, a);
   da_save_state state = da_agent_save_state(a->agent, &err);
   l_leave(a->runtime, before);
   lua_pushstring(L, states[state]);
@@ -351,5 +351,7 @@ void l_agent_open(lua_State *L) {
   luaL_newlib(L, methods);
   l_settings_open(L);
   lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, AGENT_TYPE); /* __gc is not for others to call */
+  lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
 }

@@ -27,9 +27,9 @@ typedef struct l_agent {
 l_agent *l_agent_check(lua_State *L);
 
 /* Calls into the core go between these, see lua_runtime.h. */
-lua_State *l_agent_enter(lua_State *L, l_agent *a);
+l_frame l_agent_enter(lua_State *L, l_agent *a);
 
-/* Pushes the agent's logger as a da_log_fn's context needs it. */
+/* A da_log_fn that calls the agent's logger; `ctx` is the l_agent. */
 void l_agent_log(void *ctx, da_level level, const char *message, int code,
                  const char *session);
 
@@ -49,7 +49,7 @@ int l_agent_clear(lua_State *L);
 int l_agent_usage(lua_State *L);
 int l_agent_last(lua_State *L);
 
-/* agent(service, model, base_url, api_key, provider) of the module. */
+/* agent(service, model, api_key or nil, provider or nil) of the module. */
 int l_agent_new(lua_State *L);
 
 void l_agent_open(lua_State *L);

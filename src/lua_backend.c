@@ -43,11 +43,6 @@ static int give(lua_State *L, l_backend *b, da_store *store) {
   return 1;
 }
 
-static int raise(lua_State *L, const da_err *err) {
-  l_error_push(L, err);
-  return lua_error(L);
-}
-
 /* The table of options at index 1, or nothing: it has no keys but these. */
 static void check_options(lua_State *L, const char *const names[]) {
   lua_settop(L, 1);
@@ -73,7 +68,7 @@ int l_memory_backend(lua_State *L) {
   da_err err;
   check_options(L, options);
   b = push_new(L);
-  return da_store_memory(&store, &err) ? raise(L, &err) : give(L, b, store);
+  return da_store_memory(&store, &err) ? l_raise(L, &err) : give(L, b, store);
 }
 
 /* The same directory gives the same object as long as it lives: agents of one
@@ -114,7 +109,7 @@ int l_file_backend(lua_State *L) {
   b = push_new(L);
   b->is_file = 1;
   if (da_store_file(&store, &o, &err))
-    return raise(L, &err);
+    return l_raise(L, &err);
   give(L, b, store);
   if (o.max_bytes) /* a limit of its own: an object of its own */
     return 1;
@@ -142,7 +137,7 @@ int l_native_backend(lua_State *L) {
   options.data = luaL_checklstring(L, 2, &len);
   options.len = len;
   b = push_new(L);
-  return open(&store, options, &err) ? raise(L, &err) : give(L, b, store);
+  return open(&store, options, &err) ? l_raise(L, &err) : give(L, b, store);
 }
 
 static da_backend *wrap_table(lua_State *L, int index, int arg) {
@@ -154,9 +149,11 @@ static da_backend *wrap_table(lua_State *L, int index, int arg) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &wrapped_key);
   lua_pushvalue(L, index);
   if (lua_rawget(L, -2) == LUA_TUSERDATA) {
-    lua_remove(L, -2);
     b = lua_touserdata(L, -1);
-    return b->backend;
+    if (b->backend) { /* else it has been collected, and we are in a __gc */
+      lua_remove(L, -2);
+      return b->backend;
+    }
   }
   lua_pop(L, 1);
   b = push_new(L);
@@ -225,7 +222,7 @@ static int l_backend_save(lua_State *L) {
   da_history *messages;
   da_buf *meta;
   da_revision now;
-  lua_State *before;
+  l_frame before;
   int code;
   luaL_checktype(L, 3, LUA_TTABLE);
   if (!id)
@@ -235,10 +232,10 @@ static int l_backend_save(lua_State *L) {
   meta = l_buf_push(L, DA_MESSAGE_MAX);
   if (!lua_isnil(L, 4)) {
     luaL_checktype(L, 4, LUA_TTABLE);
-    l_json_put(L, 4, meta, "the info");
+    l_json_put(L, 4, meta, "the info", 4);
     luaL_argcheck(L, meta->data[0] == '{', 4, "must have named fields");
   }
-  before = l_enter(b->runtime, L);
+  before = l_enter(b->runtime, L, L_DEFAULT_TIMEOUT);
   code = da_store_save(b->backend, id, messages, 0, da_buf_text(meta), NULL,
                        &now, &err);
   l_leave(b->runtime, before);
@@ -254,12 +251,12 @@ static int l_backend_load(lua_State *L) {
   da_err err;
   const char *id = check_id(L, &err);
   da_stored *s;
-  lua_State *before;
+  l_frame before;
   int code;
   if (!id)
     return l_fail(L, &err);
   s = push_stored(L);
-  before = l_enter(b->runtime, L);
+  before = l_enter(b->runtime, L, L_DEFAULT_TIMEOUT);
   code = da_store_load(b->backend, id, s, &err);
   l_leave(b->runtime, before);
   if (code == DA_ENOTFOUND)
@@ -276,11 +273,11 @@ static int l_backend_delete(lua_State *L) {
   l_backend *b = check(L);
   da_err err;
   const char *id = check_id(L, &err);
-  lua_State *before;
+  l_frame before;
   int code;
   if (!id)
     return l_fail(L, &err);
-  before = l_enter(b->runtime, L);
+  before = l_enter(b->runtime, L, L_DEFAULT_TIMEOUT);
   code = da_store_remove(b->backend, id, &err);
   l_leave(b->runtime, before);
   if (code && code != DA_ENOTFOUND)
@@ -316,10 +313,10 @@ static int l_backend_list(lua_State *L) {
   l_backend *b = check(L);
   l_ids ids;
   da_err err;
-  lua_State *before;
+  l_frame before;
   int code;
   l_ids_init(&ids, L);
-  before = l_enter(b->runtime, L);
+  before = l_enter(b->runtime, L, L_DEFAULT_TIMEOUT);
   code = da_store_list(b->backend, &ids.base, &err);
   l_leave(b->runtime, before);
   if (code)
@@ -380,6 +377,8 @@ void l_backend_open(lua_State *L) {
   luaL_setfuncs(L, meta, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, BACKEND_TYPE);
+  lua_setfield(L, -2, "__metatable");
   push_weak(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &wrapped_key);
   push_weak(L, "v");

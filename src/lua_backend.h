@@ -22,9 +22,8 @@ int l_native_backend(lua_State *L);
 
 void l_backend_open(lua_State *L);
 
-/* A da_store_ids that appends to the table at the top of L's stack. Runs
-** unprotected only up to the memory that it needs: ids are gathered in a
-** buffer first. */
+/* A da_store_ids that gathers the ids in a buffer, as nothing may raise in
+** the middle of a store's list. */
 typedef struct l_ids {
   da_store_ids base;
   da_buf *ids; /* each with its NUL */

@@ -39,6 +39,11 @@ int l_fail(lua_State *L, const da_err *err) {
   return 2;
 }
 
+int l_raise(lua_State *L, const da_err *err) {
+  l_error_push(L, err);
+  return lua_error(L);
+}
+
 /* "rate_limited: slow down (HTTP 429, request req_1)" */
 static int l_error_tostring(lua_State *L) {
   luaL_Buffer b;

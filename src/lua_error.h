@@ -14,6 +14,9 @@ void l_error_push(lua_State *L, const da_err *err);
 /* Pushes nil and the error object; returns 2. */
 int l_fail(lua_State *L, const da_err *err);
 
+/* Raises the error object. */
+int l_raise(lua_State *L, const da_err *err);
+
 /* Fills *err from what a Lua function raised or returned as its reason, at
 ** `index`: the code of an error object of ours, `code` for anything else. */
 int l_error_take(lua_State *L, int index, int code, da_err *err);

@@ -43,7 +43,7 @@ da_history *l_history_take(lua_State *L, int index, int arg) {
 ** the stack. */
 static int resolve(lua_State *L, l_agent *a) {
   da_err err;
-  lua_State *before = l_agent_enter(L, a);
+  l_frame before = l_agent_enter(L, a);
   int code = da_agent_resolve(a->agent, &err);
   l_leave(a->runtime, before);
   return code ? l_fail(L, &err) : 0;
@@ -64,7 +64,7 @@ int l_agent_get_history(lua_State *L) {
 
 int l_agent_set_history(lua_State *L) {
   l_agent *a = l_agent_check(L);
-  lua_State *before;
+  l_frame before;
   da_history *h;
   da_err err;
   int code;
@@ -79,7 +79,7 @@ int l_agent_set_history(lua_State *L) {
 int l_agent_clear(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  lua_State *before = l_agent_enter(L, a);
+  l_frame before = l_agent_enter(L, a);
   int code = da_agent_clear(a->agent, &err);
   l_leave(a->runtime, before);
   return l_answer(L, code, &err);

@@ -148,11 +148,11 @@ void l_json_push(lua_State *L, da_text text) {
 
 /* Our id and time are in front; the service's own, which may come later, must
 ** not take their place. */
-static void push_message(reader *r, const da_message *m) {
+static void push_message(reader *r, da_text json) {
   da_text key;
   int n = 0;
   lua_createtable(r->L, 0, 4);
-  da_json_init(&r->j, da_message_json(m));
+  da_json_init(&r->j, json);
   da_json_object(&r->j);
   while (da_json_member(&r->j, &key) == 1) {
     if (n++ >= 2 &&
@@ -166,12 +166,19 @@ static void push_message(reader *r, const da_message *m) {
   }
 }
 
+void l_message_push(lua_State *L, da_text json) {
+  reader r;
+  open_reader(&r, L);
+  push_message(&r, json);
+  close_reader(&r);
+}
+
 void l_history_push(lua_State *L, const da_history *h) {
   reader r;
   open_reader(&r, L);
   lua_createtable(L, (int)h->len, 0);
   for (size_t i = 0; i < h->len; i++) {
-    push_message(&r, da_history_at(h, i));
+    push_message(&r, da_message_json(da_history_at(h, i)));
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   close_reader(&r);

@@ -17,11 +17,16 @@
 
 /* Appends the value at `index`. Raises what cannot be written (functions,
 ** cycles, mixed keys, NaN, infinities, strings that are not UTF-8), naming
-** `what`. Protect *out by a userdata. */
-void l_json_put(lua_State *L, int index, da_buf *out, const char *what);
+** `what`, as an error of argument `arg` unless that is 0. Protect *out by a
+** userdata. */
+void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
+                int arg);
 
 /* Pushes the value of checked JSON text. Raises only without memory. */
 void l_json_push(lua_State *L, da_text text);
+
+/* Pushes a fresh table of a stored message: wire members, id, created_at. */
+void l_message_push(lua_State *L, da_text json);
 
 /* Pushes a fresh list of fresh tables, one for each message: wire members,
 ** id, created_at. `h` must outlive the call, also if it raises. */
@@ -29,7 +34,8 @@ void l_history_push(lua_State *L, const da_history *h);
 
 /* The message of the table at `index` (role, content, ... with or without
 ** id and created_at; `json`, a string, takes the place of all else) or of
-** a string of JSON. NULL with *err filled if it is none; may raise, too. */
+** a string of JSON. NULL with *err filled if it is none; raises only without
+** memory. */
 da_message *l_message_take(lua_State *L, int index, da_err *err);
 
 /* The length of the list at `index`, or -1 if the table there is none: one

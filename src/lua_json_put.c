@@ -12,11 +12,14 @@ typedef struct writer {
   lua_State *L;
   da_buf *out;
   const char *what;
+  int arg;
   int depth;
 } writer;
 
 static int refuse(const writer *w, const char *why) {
-  return luaL_error(w->L, "%s cannot be JSON: %s", w->what, why);
+  lua_pushfstring(w->L, "%s cannot be JSON: %s", w->what, why);
+  return w->arg ? luaL_argerror(w->L, w->arg, lua_tostring(w->L, -1))
+                : lua_error(w->L);
 }
 
 static void put(writer *w, int index);
@@ -137,8 +140,9 @@ static void put(writer *w, int index) {
   }
 }
 
-void l_json_put(lua_State *L, int index, da_buf *out, const char *what) {
-  writer w = {L, out, what, 0};
+void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
+                int arg) {
+  writer w = {L, out, what, arg, 0};
   put(&w, lua_absindex(L, index));
   if (out->failed)
     refuse(&w, out->failed == DA_ENOMEM ? "out of memory" : "too large");
@@ -155,7 +159,7 @@ static da_message *parse(da_text text, da_err *err) {
 ** time: role and content come first. */
 static void put_message(lua_State *L, int index, da_buf *out) {
   static const char *const first[] = {"role", "content"};
-  writer w = {L, out, "a message", 0};
+  writer w = {L, out, "it", 0, 0};
   int n = 0;
   da_buf_puts(out, "{");
   for (size_t i = 0; i < 2; i++) {
@@ -183,6 +187,12 @@ static void put_message(lua_State *L, int index, da_buf *out) {
   da_buf_puts(out, "}");
   if (out->failed)
     refuse(&w, out->failed == DA_ENOMEM ? "out of memory" : "too large");
+}
+
+/* (table, buffer) */
+static int l_put_message(lua_State *L) {
+  put_message(L, 1, lua_touserdata(L, 2));
+  return 0;
 }
 
 /* Our own members may be missing, but not be something else. */
@@ -222,8 +232,16 @@ da_message *l_message_take(lua_State *L, int index, da_err *err) {
   if (check_ours(L, index, err))
     return NULL;
   b = l_buf_push(L, DA_MESSAGE_MAX);
-  put_message(L, index, b);
-  m = parse(da_buf_text(b), err);
+  lua_pushcfunction(L, l_put_message);
+  lua_pushvalue(L, index);
+  lua_pushlightuserdata(L, b);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) {
+    m = parse(da_buf_text(b), err);
+  } else {
+    l_error_take(L, -1, DA_EINVAL, err);
+    lua_pop(L, 1);
+    m = NULL;
+  }
   da_buf_dispose(b); /* now: the collector does not see how large it is */
   lua_pop(L, 1);
   return m;
@@ -246,7 +264,7 @@ int l_json_encode(lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 1);
   b = l_buf_push(L, DA_MESSAGE_MAX);
-  l_json_put(L, 1, b, "the value");
+  l_json_put(L, 1, b, "the value", 1);
   lua_pushlstring(L, b->data, b->len);
   return 1;
 }

@@ -124,11 +124,12 @@ static void take_text(lua_State *L, int index, char *to, size_t size) {
 }
 
 static int64_t take_tokens(lua_State *L, const char *field) {
-  int64_t n = lua_getfield(L, -1, field) == LUA_TNUMBER
-                  ? (int64_t)lua_tonumber(L, -1)
-                  : 0;
+  int exact;
+  lua_Integer n;
+  lua_getfield(L, -1, field);
+  n = lua_tointegerx(L, -1, &exact);
   lua_pop(L, 1);
-  return n > 0 ? n : 0;
+  return exact && n > 0 ? n : 0;
 }
 
 /* The second result: usage, finish_reason, model, as a service tells them. */
@@ -144,8 +145,10 @@ static void take_info(lua_State *L, int index, da_answer *a) {
     a->usage.prompt = take_tokens(L, "prompt_tokens");
     a->usage.completion = take_tokens(L, "completion_tokens");
     a->usage.total = take_tokens(L, "total_tokens");
-    if (!a->usage.total)
-      a->usage.total = a->usage.prompt + a->usage.completion;
+    if (!a->usage.total &&
+        __builtin_add_overflow(a->usage.prompt, a->usage.completion,
+                               &a->usage.total))
+      a->usage.total = INT64_MAX;
   }
   lua_pop(L, 3);
 }
@@ -289,12 +292,13 @@ static const da_provider_ops ops = {DA_PROVIDER_VERSION, "lua",
                                     provider_end,        provider_close};
 
 da_provider *l_provider_new(lua_State *L, l_runtime *r, int index) {
-  l_provider *p = malloc(sizeof *p);
+  l_provider *p;
+  l_owner_set(L, lua_topointer(L, index), index); /* may raise */
+  p = malloc(sizeof *p);
   if (!p)
     return NULL;
   p->base.ops = &ops;
   p->runtime = r;
   p->table = lua_topointer(L, index);
-  l_owner_set(L, p->table, index);
   return &p->base;
 }

@@ -24,7 +24,7 @@ static const da_transport_ops *find_transport(void *ctx, da_err *err) {
   l_runtime *r = ctx;
   lua_State *L = r->L;
   const da_transport_ops *ops = NULL;
-  if (!lua_checkstack(L, 4)) {
+  if (!lua_checkstack(L, 8)) {
     da_nomem(err);
     return NULL;
   }

@@ -20,16 +20,26 @@ typedef struct l_runtime {
 l_runtime *l_runtime_get(lua_State *L);
 
 /* Every call into the core that may call back goes between these two. What
-** `enter` returns goes to `leave`. */
-static inline lua_State *l_enter(l_runtime *r, lua_State *L) {
-  lua_State *before = r->L;
+** `enter` returns goes to `leave`: calls nest. `timeout`: for the functions
+** of a backend in Lua. */
+typedef struct l_frame {
+  lua_State *L;
+  double timeout;
+} l_frame;
+
+static inline l_frame l_enter(l_runtime *r, lua_State *L, double timeout) {
+  const l_frame before = {r->L, r->timeout};
   r->L = L;
+  r->timeout = timeout;
   return before;
 }
 
-static inline void l_leave(l_runtime *r, lua_State *before) {
-  r->L = before;
+static inline void l_leave(l_runtime *r, l_frame before) {
+  r->L = before.L;
+  r->timeout = before.timeout;
 }
+
+#define L_DEFAULT_TIMEOUT 5.0 /* of a backend's own methods, seconds */
 
 /* Workers may still be in the library's code when the last state closes and
 ** unloads it: the one that has `address` in it stays. */

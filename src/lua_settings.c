@@ -76,7 +76,7 @@ static lua_Number check_seconds(lua_State *L, int arg) {
 static int set_member(lua_State *L, l_agent *a, const char *name, int arg) {
   da_buf *json = l_buf_push(L, DA_MESSAGE_MAX);
   da_err err;
-  l_json_put(L, arg, json, name);
+  l_json_put(L, arg, json, name, arg);
   return done(L, da_agent_set_member(a->agent, name, json->data, &err), &err,
               2);
 }
@@ -136,7 +136,21 @@ static int l_with_stop(lua_State *L) {
   return set_member(L, a, "stop", 2);
 }
 
-/* extra{name = value, ...}: further members of the request body. */
+/* The name of a member at the top but one. */
+static const char *check_member(lua_State *L, int arg) {
+  const char *name;
+  size_t len;
+  luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, arg,
+                "its keys must be strings");
+  name = lua_tolstring(L, -2, &len);
+  luaL_argcheck(L, strlen(name) == len, arg, "a key of it has a NUL byte");
+  luaL_argcheck(L, da_utf8_check(name, len) == len, arg,
+                "a key of it is not valid UTF-8");
+  return name;
+}
+
+/* extra{name = value, ...}: further members of the request body. All are
+** looked at before the first is set. */
 static int l_with_extra(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_buf *json;
@@ -144,23 +158,19 @@ static int l_with_extra(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   json = l_buf_push(L, DA_MESSAGE_MAX);
-  lua_pushnil(L);
-  while (lua_next(L, 2)) {
-    const char *name;
-    size_t len;
-    int code;
-    luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 2,
-                  "its keys must be strings");
-    name = lua_tolstring(L, -2, &len);
-    luaL_argcheck(L, strlen(name) == len, 2, "a key of it has a NUL byte");
-    luaL_argcheck(L, da_utf8_check(name, len) == len, 2,
-                  "a key of it is not valid UTF-8");
-    da_buf_reset(json);
-    l_json_put(L, -1, json, name);
-    code = da_agent_set_extra(a->agent, name, json->data, &err);
-    if (code)
-      return done(L, code, &err, 2);
-    lua_pop(L, 1);
+  for (int set = 0; set < 2; set++) {
+    lua_pushnil(L);
+    while (lua_next(L, 2)) {
+      const char *name = check_member(L, 2);
+      int code;
+      da_buf_reset(json);
+      l_json_put(L, -1, json, name, 2);
+      code = set ? da_agent_set_extra(a->agent, name, json->data, &err)
+                 : da_member_check(name, &err);
+      if (code)
+        return done(L, code, &err, 2);
+      lua_pop(L, 1);
+    }
   }
   return done(L, DA_OK, NULL, 2);
 }

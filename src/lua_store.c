@@ -85,7 +85,7 @@ static int load_meta(lua_State *L, job *j, int index) {
   if (lua_type(L, index) != LUA_TTABLE)
     return wrong(j, "returned an info that is no table");
   b = l_buf_push(L, DA_MESSAGE_MAX);
-  l_json_put(L, index, b, "the backend's info");
+  l_json_put(L, index, b, "the backend's info", 0);
   return j->sink->meta(j->sink, da_buf_text(b));
 }
 
@@ -166,7 +166,7 @@ static void finish_list(lua_State *L, job *j) {
 void l_messages_push(lua_State *L, const da_text *messages, size_t count) {
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
-    l_json_push(L, messages[i]);
+    l_message_push(L, messages[i]);
     lua_pushlstring(L, messages[i].data, messages[i].len);
     lua_setfield(L, -2, "json");
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -285,13 +285,14 @@ static const da_store_ops ops = {DA_STORE_VERSION,
                                  NULL};
 
 da_store *l_store_new(lua_State *L, l_runtime *r, int index) {
-  l_store *s = malloc(sizeof *s);
+  l_store *s;
+  l_owner_set(L, lua_topointer(L, index), index); /* may raise */
+  s = malloc(sizeof *s);
   if (!s)
     return NULL;
   s->base.ops = &ops;
   s->runtime = r;
   s->table = lua_topointer(L, index);
-  l_owner_set(L, s->table, index);
   return &s->base;
 }
 

@@ -15,9 +15,8 @@ da_store *l_store_new(lua_State *L, l_runtime *r, int index);
 ** `json` beside the members. */
 void l_messages_push(lua_State *L, const da_text *messages, size_t count);
 
-/* What save, load, delete and list are called: raises a message naming the
-** missing ones if the table at `index` lacks any. Returns NULL or pushes
-** that message and returns it. */
+/* NULL if the table at `index` has save, load, delete and list; else pushes a
+** message that names the missing ones, and returns it. */
 const char *l_store_lacks(lua_State *L, int index);
 
 #endif

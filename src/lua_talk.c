@@ -39,7 +39,7 @@ static int hear(void *ctx, da_text delta, da_err *err) {
   int code = DA_OK;
   if (!l->turn)
     return DA_OK;
-  if (!lua_checkstack(L, 4))
+  if (!lua_checkstack(L, 8))
     return da_nomem(err);
   lua_pushcfunction(L, l_hear);
   lua_pushlightuserdata(L, (void *)l->turn);
@@ -87,7 +87,7 @@ static int talk(lua_State *L, int streaming) {
   listener l = {a, NULL};
   da_text text;
   da_turn **t;
-  lua_State *before;
+  l_frame before;
   da_err err;
   int code;
   luaL_checktype(L, 2, LUA_TSTRING);

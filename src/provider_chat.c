@@ -255,7 +255,7 @@ static int chat_step(da_provider *p, da_call *base, double seconds,
     c->inside = 1;
     rc = work(c, err);
     c->inside = 0;
-    c->looked = h->body.len;
+    c->looked = c->mode == STREAM ? 0 : h->body.len; /* streams take all */
   }
   c->over = rc;
   if (rc == 1)

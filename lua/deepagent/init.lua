@@ -162,7 +162,9 @@ function deepagent.backend(name, options)
   check(name:match "^[%w_]+$", 2, "deepagent.backend: bad name '%s'", name)
   if builtin[name] then
     local ok, backend = pcall(builtin[name], options)
-    check(ok, 2, "deepagent.backend: %s", tostring(backend))
+    local complaint = tostring(backend)
+    check(ok, 2, "deepagent.backend: %s",
+      complaint:match "^bad argument #1 to '[^']*' %((.*)%)$" or complaint)
     return backend
   end
   local module = "deepagent.backend." .. name

@@ -41,12 +41,16 @@ function store:save(id, messages)
   assert(agent:save_session())
 end
 
--- The messages as another agent finds them, or nil.
+-- The messages as another agent finds them, or nil: it is not in the list.
 function store:load(id)
   local agent <close> = self:agent(id)
-  local found, err = agent:load_session()
-  assert.is_nil(err)
-  return found and agent:get_history() or nil
+  assert(agent:load_session())
+  local messages = agent:get_history()
+  for _, other in ipairs(assert(agent:list_sessions())) do
+    if other == id then return messages end
+  end
+  assert.same({}, messages)
+  return nil
 end
 
 function store:ids()
@@ -114,10 +118,10 @@ end)
 
 promise("has nothing of a session that was never saved", function(s)
   local agent = s:agent("nobody")
-  assert.is_false(agent:load_session())
+  assert.same({ true, n = 1 }, table.pack(agent:load_session()))
   assert.same({}, agent:get_history())
   assert.same({}, s:ids())
-  assert.is_false(agent:delete_session())
+  assert.same({ true, n = 1 }, table.pack(agent:delete_session()))
   assert.same({}, s:ids())
 end)
 
@@ -143,9 +147,11 @@ promise("deletes, and then has nothing of it", function(s)
   assert.is_true(agent:delete_session())
   assert.same({}, agent:get_history())
   assert.is_nil(s:load("a"))
-  assert.is_false(agent:delete_session())
+  assert.same({ "b" }, s:ids())
+  assert.is_true(agent:delete_session())
   assert.is_true(agent:delete_session("b"))
-  assert.is_false(agent:delete_session("b"))
+  assert.same({}, s:ids())
+  assert.is_true(agent:delete_session("b"))
   assert.same({}, s:ids())
 end)
 
@@ -286,7 +292,7 @@ end)
 
 own("tells what is missing", function(backend)
   assert.same({ n = 1 }, table.pack(backend:load("a")))
-  assert.is_false(backend:delete("a"))
+  assert.same({ true, n = 1 }, table.pack(backend:delete("a")))
   assert.same({}, backend:list())
 end)
 
@@ -314,9 +320,19 @@ own("refuses what is no message, and saves nothing", function(backend)
   for _, wrong in ipairs { 5, true, "x", "[]", "{}", {}, { role = 5 },
     { content = "no role" }, '{"role":"user"} x', { role = "user", id = 5 },
     { role = "user", json = "{" } } do
-    local ok, err = backend:save("a", { { role = "user" }, wrong })
-    assert.is_nil(ok)
-    assert.is_string(err.code)
+    local ok, why = pcall(backend.save, backend, "a",
+      { { role = "user" }, wrong })
+    assert.is_false(ok)
+    assert.truthy(why:find("bad argument", 1, true), why)
+  end
+  assert.same({}, backend:list())
+  -- A message without the braces of a list around it, or holes.
+  for _, wrong in ipairs { turn("x", "y")[1], { n = 0 },
+    { [2] = turn("x", "y")[1] } } do
+    local ok, why = pcall(function() backend:save("a", wrong) end)
+    assert.is_false(ok)
+    assert.truthy(why:find("bad argument #2 to 'save' (a list of messages "
+      .. "expected)", 1, true), why)
   end
   assert.same({}, backend:list())
   assert.has_error(function() backend:save("a") end)

@@ -195,7 +195,9 @@ class Connection:
         return line.rstrip(b"\r")
 
     def read_request(self):
-        method, path, _ = self.line().decode("latin-1").split(" ", 2)
+        method, path, version = self.line().decode("latin-1").split(" ", 2)
+        if not version.startswith("HTTP/1."):
+            raise ValueError  # such as the first bytes of TLS
         headers = []
         while True:
             line = self.line().decode("latin-1")

@@ -1,0 +1,124 @@
+/* da_meta.c - what is stored beside a session's messages (floor 2). */
+#include "da_meta.h"
+
+#include "da_clock.h"
+
+/* ---- tokens ---- */
+
+static int64_t add(int64_t a, int64_t b) {
+  int64_t sum;
+  if (__builtin_add_overflow(a, b, &sum))
+    return a < 0 ? 0 : INT64_MAX;
+  return sum > 0 ? sum : 0;
+}
+
+void da_usage_add(da_usage *to, const da_usage *more) {
+  to->prompt = add(to->prompt, more->prompt);
+  to->completion = add(to->completion, more->completion);
+  to->total = add(to->total, more->total);
+}
+
+static int64_t tokens(da_text usage, const char *key) {
+  da_text raw;
+  int64_t n;
+  return da_json_get(usage, key, &raw) == DA_JSON_NUMBER &&
+                 da_json_int64(raw, &n) && n > 0
+             ? n
+             : 0;
+}
+
+/* ---- reading ---- */
+
+void da_meta_read(da_meta *m, da_text json) {
+  da_text raw;
+  m->usage = (da_usage){0, 0, 0};
+  m->created_at = 0;
+  if (da_json_get(json, "usage", &raw) == DA_JSON_OBJECT) {
+    m->usage.prompt = tokens(raw, "prompt_tokens");
+    m->usage.completion = tokens(raw, "completion_tokens");
+    m->usage.total = tokens(raw, "total_tokens");
+  }
+  if (da_json_get(json, "created_at", &raw) == DA_JSON_NUMBER)
+    m->created_at = da_json_double(raw);
+  if (!(m->created_at > 0 && m->created_at < 1e11))
+    m->created_at = 0;
+}
+
+/* ---- writing ---- */
+
+static void put_time(da_buf *out, double seconds) {
+  uint64_t ms = (uint64_t)(seconds * 1000 + 0.5);
+  da_buf_printf(out, "%llu.%03u", (unsigned long long)(ms / 1000),
+                (unsigned)(ms % 1000));
+}
+
+static int is_ours(da_text key) {
+  return da_json_equals(key, "created_at") ||
+         da_json_equals(key, "updated_at") || da_json_equals(key, "usage");
+}
+
+/* The members of `json` that are not ours, but for those that `except` has
+** too. */
+static void put_others(da_buf *out, da_text json, da_text except) {
+  da_json j;
+  da_text key, value, there;
+  da_buf name;
+  da_json_init(&j, json);
+  if (!json.len || !da_json_object(&j))
+    return;
+  da_buf_init(&name, json.len);
+  while (da_json_member(&j, &key) == 1) {
+    da_json_value(&j, &value);
+    da_buf_reset(&name);
+    da_json_unescape(&name, key, NULL);
+    if (is_ours(key) ||
+        (except.len && name.data &&
+         da_json_get(except, name.data, &there) != DA_JSON_BAD))
+      continue;
+    da_buf_puts(out, ",");
+    da_buf_put(out, key.data - 1,
+               (size_t)(value.data + value.len - key.data) + 1);
+  }
+  da_buf_dispose(&name);
+}
+
+static void put_ours(da_buf *out, const da_meta *m) {
+  double now = da_wall();
+  da_buf_puts(out, "{\"created_at\":");
+  put_time(out, m->created_at > 0 ? m->created_at : now);
+  da_buf_puts(out, ",\"updated_at\":");
+  put_time(out, now);
+  da_buf_printf(out,
+                ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":"
+                "%lld,\"total_tokens\":%lld}",
+                (long long)m->usage.prompt, (long long)m->usage.completion,
+                (long long)m->usage.total);
+}
+
+int da_meta_put(da_buf *out, const da_meta *m, da_text former) {
+  const da_text nothing = {"", 0};
+  put_ours(out, m);
+  put_others(out, former, nothing);
+  return da_buf_puts(out, "}");
+}
+
+int da_meta_merge(da_buf *out, da_text base, da_text ours, da_text theirs) {
+  const da_text nothing = {"", 0};
+  da_meta b, o, t;
+  da_usage change;
+  if (!theirs.len)
+    return da_buf_put(out, ours.data, ours.len);
+  da_meta_read(&b, base.len ? base : nothing);
+  da_meta_read(&o, ours);
+  da_meta_read(&t, theirs);
+  change.prompt = o.usage.prompt - b.usage.prompt;
+  change.completion = o.usage.completion - b.usage.completion;
+  change.total = o.usage.total - b.usage.total;
+  da_usage_add(&t.usage, &change);
+  if (t.created_at == 0)
+    t.created_at = o.created_at;
+  put_ours(out, &t);
+  put_others(out, theirs, nothing);
+  put_others(out, ours, theirs);
+  return da_buf_puts(out, "}");
+}
