@@ -170,7 +170,11 @@ static void settle_load(request *r) {
   da_history merged;
   if (r->code != DA_OK && r->code != DA_ENOTFOUND)
     return;
-  if (s->pending.set) {
+  if (s->pending.set)
+    s->state = DA_SAVE_PENDING; /* it is tried again now */
+  if (s->pending.set && r->code == DA_ENOTFOUND) {
+    da_history_copy(&merged, &s->pending.history); /* begun anew, as it is */
+  } else if (s->pending.set) {
     if (da_history_merge(&merged, &s->base, &s->pending.history,
                          &r->history)) {
       r->code = da_nomem(&r->err);

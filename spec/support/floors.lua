@@ -11,7 +11,8 @@ local FLOORS = {
 
   -- Public headers; these two may be included from the ground floor on.
   deepagent_types = 0, deepagent_store = 2,
-  da_session_id = 2.1, da_go_peer = 2.1, da_document = 2.2, da_store = 2.3,
+  da_session_id = 2.1, da_go_peer = 2.1, da_meta = 2.1,
+  da_document = 2.2, da_store = 2.3,
 
   file = 3, store_file = 3, store_memory = 3,
 
