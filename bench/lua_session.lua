@@ -34,7 +34,8 @@ local function conversation(n)
   local list = {}
   for i = 1, n do
     list[i] = {
-      role = i % 2 == 1 and "user" or "assistant", content = lib.content(i - 1),
+      role = i % 2 == 1 and "user" or "assistant",
+      content = lib.content(i - 1),
     }
   end
   return list

@@ -9,7 +9,8 @@ local port, together = arg[1], arg[2]
 
 local agent = deepagent.new {
   model = "m",
-  base_url = ("http://127.0.0.1:%s/%d/%s/v1"):format(port, lib.pid(), together),
+  base_url = ("http://127.0.0.1:%s/%d/%s/v1"):format(port, lib.pid(),
+    together),
 }
 
 local got = 0

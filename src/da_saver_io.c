@@ -188,9 +188,10 @@ static void settle_load(request *r) {
   da_history_dispose(&s->base);
   s->base = r->history;
   r->history = merged;
+  /* Without memory for it, the tokens of before are counted twice. */
   free(s->base_meta);
-  s->base_meta_len = r->meta.len;
   s->base_meta = copy_meta(&r->meta);
+  s->base_meta_len = s->base_meta ? r->meta.len : 0;
 }
 
 int da_session_load(da_session *s, da_history *history, da_buf *meta,
