@@ -137,10 +137,29 @@ static void large(void) {
   da_history_dispose(&base);
 }
 
+static void edited(void) {
+  const da_text id = {"b", 1};
+  da_history base = of("abc"), ours = of("a"), theirs = of("abcd"), got;
+  da_message *m = NULL;
+  CHECK_INT(
+      da_message_new(&m, kit_text_of("{\"role\":\"tool\"}"), &id, 1, &err),
+      DA_OK);
+  CHECK_INT(da_history_append(&ours, m), DA_OK);
+  CHECK_INT(da_history_merge(&got, &base, &ours, &theirs), DA_OK);
+  CHECK_INT(got.len, 3); /* a, our b, d: c was taken out */
+  CHECK(da_message_role(da_history_at(&got, 1)) == DA_ROLE_TOOL);
+  CHECK(da_message_role(da_history_at(&got, 0)) == DA_ROLE_USER);
+  da_history_dispose(&base);
+  da_history_dispose(&ours);
+  da_history_dispose(&theirs);
+  da_history_dispose(&got);
+}
+
 int main(void) {
   RUN(appended);
   RUN(deleted);
   RUN(by_chance);
   RUN(large);
+  RUN(edited);
   return check_done();
 }
