@@ -70,6 +70,7 @@ build = {
         "src/file_list.c",
         "src/file_mkdirs.c",
         "src/file_name.c",
+        "src/file_pieces.c",
         "src/file_read.c",
         "src/file_write.c",
         "src/lua_agent.c",

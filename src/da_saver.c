@@ -267,10 +267,12 @@ int da_session_save(da_session *s, const da_history *history, da_text meta,
                     int force, da_err *err) {
   char *copy = malloc(meta.len + 1);
   da_saver *saver;
+  int flushes; /* the caller will do it himself */
   if (!copy)
     return da_nomem(err);
   memcpy(copy, meta.data, meta.len);
   saver = lock(s);
+  flushes = force && da_channel_quick(s->channel);
   force |= s->pending.force;
   if (!s->pending.set && !s->saving.set)
     s->since = da_now();
@@ -283,7 +285,7 @@ int da_session_save(da_session *s, const da_history *history, da_text meta,
   s->state = DA_SAVE_PENDING;
   if (da_backend_flags(s->channel->backend) & DA_STORE_OWNER_THREAD)
     da_channel_run(s->channel, 1);
-  else
+  else if (!flushes)
     da_channel_wake(s->channel);
   pthread_mutex_unlock(&saver->lock);
   return DA_OK;

@@ -54,8 +54,9 @@ int da_session_load(da_session *s, da_history *history, da_buf *meta,
                     da_err *err);
 
 /* Queues a snapshot. `meta` (a JSON object) is copied. `force`: the caller
-** asked for it in so many words: a corrupt stored session is put aside
-** instead of being left alone. DA_ENOMEM. */
+** asked for it in so many words, and flushes next: a corrupt stored session
+** is put aside instead of being left alone, and no worker is woken for what
+** the flush does on the caller's thread. DA_ENOMEM. */
 int da_session_save(da_session *s, const da_history *history, da_text meta,
                     int force, da_err *err);
 

@@ -20,6 +20,9 @@ int da_file_quarantine(da_store *store, const char *id,
                        const da_revision *expected, char *kept, size_t size,
                        da_err *err);
 
+/* Writes all pieces, in order. 0, or -1 with errno. */
+int da_file_pieces(int fd, const da_text *pieces, size_t count);
+
 /* DA_OK if the stored state is the expected one (NULL: any), DA_ECONFLICT,
 ** or why that cannot be told. */
 int da_file_expect(const da_file_store *f, int dir, const char *name,

@@ -9,16 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
 #include <time.h>
 
 #include "file_claim.h"
 #include "file_name.h"
 #include "file_ops.h"
-
-/* Pieces written at a time: as many as the kernel takes, as it was measured
-** to be slower with fewer, and with small buffers of gathered pieces. */
-#define BATCH 1024
 
 /* The directory went away between claim and rename: once more, anew. */
 #define VANISHED 1
@@ -66,45 +61,6 @@ int da_file_expect(const da_file_store *f, int dir, const char *name,
                                      : "was created");
 }
 
-/* Writes `count` pieces, all of them. 0, or -1 with errno. */
-static int write_batch(int fd, struct iovec *iov, int count) {
-  int tries = 0;
-  while (count > 0) {
-    ssize_t n = writev(fd, iov, count);
-    if (n <= 0) {
-      if (n == 0)
-        errno = EINTR; /* it took nothing, and says no reason */
-      if (!da_file_again(&tries))
-        return -1;
-      continue;
-    }
-    for (; count > 0 && (size_t)n >= iov->iov_len; iov++, count--)
-      n -= (ssize_t)iov->iov_len;
-    if (count > 0) {
-      iov->iov_base = (char *)iov->iov_base + n;
-      iov->iov_len -= (size_t)n;
-    }
-  }
-  return 0;
-}
-
-static int write_pieces(int fd, const da_text *pieces, size_t count) {
-  struct iovec iov[BATCH];
-  while (count > 0) {
-    int n = 0;
-    for (; n < BATCH && count > 0; pieces++, count--) {
-      if (pieces->len == 0)
-        continue;
-      /* writev does not write to it. */
-      iov[n].iov_base = (void *)(uintptr_t)pieces->data;
-      iov[n++].iov_len = pieces->len;
-    }
-    if (write_batch(fd, iov, n) < 0)
-      return -1;
-  }
-  return 0;
-}
-
 static int open_temp(int *fd, char *temp, const da_file_store *f, int dir,
                      uint64_t slot, da_err *err) {
   int tries = 0;
@@ -130,7 +86,7 @@ static void stamp(int fd) {
 static int fill(int fd, const da_file_store *f, const da_store_session *s,
                 struct stat *st) {
   int result, tries = 0;
-  if (write_pieces(fd, s->document, s->pieces) < 0)
+  if (da_file_pieces(fd, s->document, s->pieces) < 0)
     return -1;
   stamp(fd);
   if (fstat(fd, st) < 0 || da_file_private(fd, st->st_mode) < 0)
