@@ -31,6 +31,11 @@ ALL_LDFLAGS := $(MODE) -pthread -Wl,--as-needed $(LDFLAGS)
 SOURCES := $(notdir $(wildcard src/*.c))
 objects = $(patsubst %.c,$(B)/src/%.o,$(1))
 
+# A word for each step, V=1: the whole command; make -s: nothing.
+Q := $(if $(filter 1,$(V)),,@)
+quiet := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
+tell = $(if $(quiet),,@echo "$(1) $(2)")
+
 # The core never needs libcurl; deepagent.curl, loaded at the first request,
 # brings its own copy of the few files that it needs.
 CURL_SOURCES := lua_curl.c da_http_curl.c da_http_curl_error.c \
@@ -60,19 +65,23 @@ lib: $(LIB) ## build libdeepagent.a, for C programs
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call tell,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/deepagent/core.so: $(call objects,$(CORE_SOURCES))
 	@mkdir -p $(@D)
-	$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
+	$(call tell,LD,$@)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 
 $(B)/deepagent/curl.so: $(call objects,$(CURL_SOURCES))
 	@mkdir -p $(@D)
-	$(CC) -shared $(ALL_LDFLAGS) -o $@ $^ -lcurl
+	$(call tell,LD,$@)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^ -lcurl
 
 $(LIB): $(call objects,$(LIB_SOURCES))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call tell,AR,$@)
+	$(Q)ar rcs $@ $^
 
 # --- programs: tests, examples, benchmarks ----------------------------------
 
@@ -80,10 +89,12 @@ $(LIB): $(call objects,$(LIB_SOURCES))
 $(B)/bench/%: LDLIBS += -lcjson
 
 $(C_TESTS) $(C_EXAMPLES) $(C_BENCHES): $(B)/%: $(B)/%.o $(LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcurl -lm
+	$(call tell,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcurl -lm
 
 $(TEST_MODULES): $(B)/%.so: $(B)/%.o
-	$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
+	$(call tell,LD,$@)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 
 # Preloaded beside a sanitizer's runtime (see spec/env).
 $(B)/unpreload.so: spec/support/unpreload.c
@@ -93,7 +104,7 @@ $(B)/unpreload.so: spec/support/unpreload.c
 # For spec/run.
 modules: $(TEST_MODULES) $(B)/unpreload.so
 tests: $(C_TESTS)
-examples: $(C_EXAMPLES)
+examples: $(C_EXAMPLES) ## build examples/*.c into build/release/examples/
 benches: $(C_BENCHES)
 
 # --- the two commands -------------------------------------------------------
@@ -174,7 +185,7 @@ install: all ## install below PREFIX (/usr/local), staged in DESTDIR
 	@mkdir -p $(LIBDIR)/pkgconfig
 	@printf '%s\n' 'Name: deepagent' 'Description: LLM agents that remember' \
 	  'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include' \
-	  'Libs: -L$(PREFIX)/lib -ldeepagent -lcurl -pthread' \
+	  'Libs: -L$(PREFIX)/lib -ldeepagent -lcurl -pthread -lm' \
 	  > $(LIBDIR)/pkgconfig/deepagent.pc
 
 uninstall: ## remove what install put there
@@ -183,8 +194,11 @@ uninstall: ## remove what install put there
 	  $(LIBDIR)/libdeepagent.a $(LIBDIR)/pkgconfig/deepagent.pc
 	-@rmdir $(LUA_SHARE)/deepagent $(LUA_LIB)/deepagent 2>/dev/null || true
 
-clean: ## remove build/
+# luarocks make compiles beside the sources.
+clean: ## remove build/, and what luarocks make left here
 	rm -rf $(BUILD)
+	rm -f src/*.o deepagent/*.so
+	-@rmdir deepagent 2>/dev/null || true
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' \

@@ -23,6 +23,11 @@ external_dependencies = {
 -- `make lint`.
 build = {
   type = "builtin",
+  copy_directories = { "docs", "examples" },
+  -- Where docs/ is copied, LuaRocks leaves these two out.
+  install = {
+    conf = { ["../README.md"] = "README.md", ["../LICENSE"] = "LICENSE" },
+  },
   modules = {
     ["deepagent"] = "lua/deepagent/init.lua",
     ["deepagent.offline"] = "lua/deepagent/offline.lua",

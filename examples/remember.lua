@@ -3,10 +3,12 @@
 
 local deepagent = require "deepagent"
 
+local key = os.getenv "OPENAI_API_KEY"
+
 -- The model of OPENAI_API_KEY, else a local Ollama, else the offline model.
 local function choose()
   local name = os.getenv "OPENAI_MODEL" or "gpt-4o-mini"
-  if os.getenv "OPENAI_API_KEY" then
+  if key then
     return deepagent.openai(name), name .. " (OPENAI_API_KEY is set)"
   end
   name = os.getenv "OLLAMA_MODEL" or "llama3.2"
@@ -26,18 +28,24 @@ local files = deepagent.file_backend() -- the default; named to tell its path
 agent:with_session_id("remember"):with_memory_backend(files)
 
 if arg and arg[1] == "forget" then
-  print(agent:delete_session() and "Forgotten." or "Nothing was stored.")
+  assert(agent:delete_session())
+  print "Forgotten."
   return
 end
 
 local function talk(question)
   print("\nYou:     " .. question)
-  print("Agent:   " .. assert(agent:ask(question)))
+  local answer, err = agent:ask(question)
+  if not answer then
+    io.stderr:write("The model did not answer: ", tostring(err), "\n",
+      key and "Unset OPENAI_API_KEY to see this without a service.\n" or "")
+    os.exit(1)
+  end
+  print("Agent:   " .. answer)
 end
 
--- true: an earlier process stored it; false: nobody did; nil: unreadable
-local known, err = agent:load_session()
-assert(known ~= nil, err)
+assert(agent:load_session()) -- else it is there, and unreadable
+local known = #agent:get_history() > 0
 print("Model:   " .. model)
 print("Session: remember, " .. (known
   and #agent:get_history() .. " messages stored by an earlier process"

@@ -47,7 +47,7 @@ print("stored after save_session():", store:load "draft" ~= nil)
 
 print "\n5. Deleting"
 for _, id in ipairs { "user-alice", "user-bob", "draft", "nobody" } do
-  print(id, agent:delete_session(id)) -- false: there was none
+  print(id, agent:delete_session(id)) -- true, also if there was none
 end
 print("left:", #agent:list_sessions())
 

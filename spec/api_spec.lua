@@ -407,7 +407,8 @@ describe("a closed agent", function()
   end)
 
   it("is no agent any more where there never was one", function()
-    local methods = getmetatable(deepagent.offline()).__index
+    local methods = debug.getmetatable(deepagent.offline()).__index
+    assert.is_function(methods.ask)
     for _, wrong in ipairs { {}, 5, io.stdout, deepagent.memory_backend() } do
       for _, name in ipairs { "ask", "close", "with_system", "clone" } do
         assert.has_error(function() methods[name](wrong, "x") end)

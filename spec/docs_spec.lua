@@ -176,7 +176,7 @@ end)
 
 local function methods_of(object)
   local names = {}
-  for name in pairs(getmetatable(object).__index) do
+  for name in pairs(debug.getmetatable(object).__index) do
     if name:sub(1, 1) ~= "_" then names[#names + 1] = name end
   end
   table.sort(names)

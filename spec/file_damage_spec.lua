@@ -167,7 +167,7 @@ describe("a stored session that is damaged:", function()
         "no value in line 4, at byte 44",
       ['{"messages": [{"role": "user"}, {"content": "x"}]}'] =
         "message 2: not a message: it has no role",
-      ['{"messages": [5]}'] = "message 1: a message must be an object",
+      ['{"messages": [5]}'] = "message 1: not a message: it is no object",
       ['{"id": "other", "messages": []}'] = "it calls itself by another id "
         .. '(a copy needs its own "id", or none)',
     } do

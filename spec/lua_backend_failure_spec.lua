@@ -100,7 +100,7 @@ describe("a store in Lua that", function()
       { { n = 1 }, "backend_error" }, { { [2] = "x" }, "backend_error" },
       { { {} }, "session_corrupt" }, { { "{" }, "session_corrupt" },
       { { { role = 5 } }, "session_corrupt" },
-      { { { role = "user", content = "\xff" } }, "backend_error" } },
+      { { { role = "user", content = "\xff" } }, "session_corrupt" } },
     delete = { { nil, true }, { 5, true }, { true, true },
       { false, true } },
     list = { { nil, "backend_error" }, { 5, "backend_error" },

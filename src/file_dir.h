@@ -48,6 +48,7 @@ typedef struct da_file_store {
   int durable;
   double patience; /* seconds that a writer waits for another one */
   _Atomic(da_file_process *) process; /* NULL until the first write */
+  _Atomic(char *) room; /* file_pieces.c's, from malloc, or NULL */
 } da_file_store;
 
 /* The open directory, to be given back with da_file_dir_done. `create`:

@@ -21,7 +21,8 @@ int da_file_quarantine(da_store *store, const char *id,
                        da_err *err);
 
 /* Writes all pieces, in order. 0, or -1 with errno. */
-int da_file_pieces(int fd, const da_text *pieces, size_t count);
+int da_file_pieces(da_file_store *f, int fd, const da_text *pieces,
+                   size_t count);
 
 /* DA_OK if the stored state is the expected one (NULL: any), DA_ECONFLICT,
 ** or why that cannot be told. */

@@ -1,5 +1,6 @@
 /* file_pieces.c - writing many pieces as few (floor 3). */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -94,14 +95,28 @@ static size_t room_for(const da_text *pieces, size_t count) {
   return small < ROOM ? small : ROOM;
 }
 
-int da_file_pieces(int fd, const da_text *pieces, size_t count) {
+/* The whole room is kept for the next save: memory that is fresh from the
+** system costs more than what is written into it. */
+static char *take_room(da_file_store *f, size_t size) {
+  char *room = size == ROOM ? atomic_exchange(&f->room, NULL) : NULL;
+  return room ? room : malloc(size);
+}
+
+static void give_room(da_file_store *f, char *room, size_t size) {
+  char *none = NULL;
+  if (size < ROOM || !atomic_compare_exchange_strong(&f->room, &none, room))
+    free(room);
+}
+
+int da_file_pieces(da_file_store *f, int fd, const da_text *pieces,
+                   size_t count) {
   batch b;
   int result = 0;
   b.fd = fd;
   b.count = 0;
   b.used = 0;
   b.size = room_for(pieces, count);
-  b.room = malloc(b.size);
+  b.room = take_room(f, b.size);
   if (!b.room)
     return -1; /* errno: ENOMEM */
   for (size_t i = 0; i < count && result == 0; i++) {
@@ -111,6 +126,6 @@ int da_file_pieces(int fd, const da_text *pieces, size_t count) {
   }
   if (result == 0)
     result = flush_batch(&b);
-  free(b.room);
+  give_room(f, b.room, b.size);
   return result;
 }

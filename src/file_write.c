@@ -83,10 +83,10 @@ static void stamp(int fd) {
 }
 
 /* Contents, mode, time and flush of the new file; its state in *st. */
-static int fill(int fd, const da_file_store *f, const da_store_session *s,
+static int fill(int fd, da_file_store *f, const da_store_session *s,
                 struct stat *st) {
   int result, tries = 0;
-  if (da_file_pieces(fd, s->document, s->pieces) < 0)
+  if (da_file_pieces(f, fd, s->document, s->pieces) < 0)
     return -1;
   stamp(fd);
   if (fstat(fd, st) < 0 || da_file_private(fd, st->st_mode) < 0)
@@ -105,9 +105,8 @@ static int close_checked(int fd) {
   return close(fd) < 0 && errno != EINTR ? -1 : 0;
 }
 
-static int replace(const da_file_claim *c, const da_file_store *f,
-                   const char *name, const da_store_session *s,
-                   da_revision *now, da_err *err) {
+static int replace(const da_file_claim *c, da_file_store *f, const char *name,
+                   const da_store_session *s, da_revision *now, da_err *err) {
   char temp[DA_FILE_TEMP_SIZE];
   struct stat st;
   const char *doing = NULL;

@@ -16,6 +16,7 @@
 static void close_store(da_store *store) {
   da_file_store *f = (da_file_store *)store;
   da_file_process_free(atomic_load(&f->process));
+  free(f->room);
   free(f->path);
   free(f);
 }

@@ -113,6 +113,34 @@ static void failures(void) {
   da_runtime_free(rt);
 }
 
+/* A code alone, without *e filled, is told all the same. */
+static int on_delta_silent(void *ctx, da_text delta, da_err *e) {
+  listener *l = ctx;
+  (void)delta;
+  (void)e;
+  return l->code;
+}
+
+static void failures_without_a_reason(void) {
+  cage c = {0};
+  da_runtime *rt = kit_runtime();
+  da_agent *a = kit_agent(rt, &c);
+  static const int codes[] = {DA_ECANCELLED, DA_ETIMEOUT, DA_EINVAL};
+  char *text = NULL;
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    listener l = {.code = codes[i]};
+    da_fail(&err, DA_EIO, "of before");
+    CHECK_INT(da_agent_stream(a, "x", on_delta_silent, &l, &text, &err),
+              codes[i]);
+    CHECK_INT(err.code, codes[i]);
+    CHECK(strstr(err.message, da_code_name(codes[i])) != NULL);
+    CHECK(err.retryable == 0 && err.status == 0 && err.retry_after < 0);
+  }
+  CHECK_INT(c.running, 0);
+  da_agent_free(a);
+  da_runtime_free(rt);
+}
+
 /* From inside a turn nothing else can be done to the agent. */
 static int on_delta_meddles(void *ctx, da_text delta, da_err *e) {
   listener *l = ctx;
@@ -254,6 +282,9 @@ static void usage(void) {
   CHECK(last.prompt == 3 && last.completion == 5 && last.total == 8);
   CHECK(total.prompt == 6 && total.completion == 10 && total.total == 16);
   CHECK_INT(da_agent_usage(a, NULL, NULL, &err), DA_OK);
+  CHECK_INT(da_agent_clear(a, &err), DA_OK); /* counts no less */
+  CHECK_INT(da_agent_usage(a, &last, &total, &err), DA_OK);
+  CHECK(last.total == 8 && total.total == 16);
   da_agent_free(a);
   da_runtime_free(rt);
 }
@@ -323,6 +354,7 @@ int main(void) {
   RUN(with_memory);
   RUN(streaming);
   RUN(failures);
+  RUN(failures_without_a_reason);
   RUN(busy);
   RUN(closed);
   RUN(settings_are_sent);

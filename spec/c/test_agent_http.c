@@ -166,6 +166,25 @@ static void asks_and_streams(void) {
   end(a);
 }
 
+static int enough(void *ctx, da_text delta, da_err *e) {
+  (void)ctx, (void)delta, (void)e;
+  return DA_ECANCELLED; /* and no word why */
+}
+
+static void stops(void) {
+  char url[64], *text = NULL;
+  server *s = start(url, sizeof url, streamed, plain);
+  da_agent *a = agent(url);
+  CHECK_INT(da_agent_stream(a, "Hi", enough, NULL, &text, &err),
+            DA_ECANCELLED);
+  CHECK_INT(err.code, DA_ECANCELLED);
+  CHECK(strstr(err.message, "cancelled") != NULL);
+  CHECK_INT(da_agent_ask(a, "Capital of France?", &text, &err), DA_OK);
+  free(text);
+  stop(s);
+  end(a);
+}
+
 static void what_is_sent(void) {
   char url[64], line[512], *text = NULL;
   server *s = start(url, sizeof url, plain, plain);
@@ -308,6 +327,7 @@ static void code_names(void) {
 
 int main(void) {
   RUN(asks_and_streams);
+  RUN(stops);
   RUN(what_is_sent);
   RUN(errors);
   RUN(silence);

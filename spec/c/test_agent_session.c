@@ -123,12 +123,17 @@ static void without_auto_save(void) {
   begin();
   a = agent(memory(), "x");
   da_agent_set_auto_save(a, 0);
+  CHECK_INT(kit_count_messages(a), 0);
+  CHECK_INT(da_agent_save_state(a, &err), DA_SAVE_NONE);
   ASK(a, "one");
-  CHECK_INT(da_agent_flush(a, -1, &err), DA_OK);
+  CHECK_INT(da_agent_save_state(a, &err), DA_SAVE_UNSAVED);
+  CHECK_INT(da_agent_flush(a, -1, &err), DA_OK); /* nothing was asked for */
+  CHECK_INT(da_agent_save_state(a, &err), DA_SAVE_UNSAVED);
   b = clone_of(a);
   CHECK_INT(kit_count_messages(b), 0);
   CHECK_INT(da_agent_load(b, &err), DA_ENOTFOUND);
   CHECK_INT(da_agent_save(a, &err), DA_OK);
+  CHECK_INT(da_agent_save_state(a, &err), DA_SAVE_SAVED);
   CHECK_INT(da_agent_load(b, &err), DA_OK);
   CHECK_INT(kit_count_messages(b), 2);
   end(a, b);
@@ -164,6 +169,7 @@ static int add_name(da_store_ids *base, da_text id) {
 
 static void listed_and_deleted(void) {
   da_agent *a, *b;
+  da_usage last, total;
   names n = {{add_name}, ""};
   begin();
   a = agent(memory(), "x");
@@ -177,6 +183,8 @@ static void listed_and_deleted(void) {
   b = clone_of(a);
   CHECK_INT(da_agent_delete(a, NULL, &err), DA_OK);
   CHECK_INT(kit_count_messages(a), 0);
+  CHECK_INT(da_agent_usage(a, &last, &total, &err), DA_OK);
+  CHECK(last.total == 0 && total.total == 0);
   CHECK_INT(kit_count_messages(b), 0);
   CHECK_INT(da_agent_delete(a, "x", &err), DA_ENOTFOUND);
   ASK(a, "two");
