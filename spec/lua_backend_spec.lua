@@ -222,7 +222,8 @@ describe("a store in Lua", function()
         store[method] = good
         if method ~= "list" then
           for _, verb in ipairs { "ask", "stream", "set_history", "clear",
-            "close", "save_session", "load_session", "delete_session" } do
+            "close", "save_session", "load_session", "delete_session",
+            "flush" } do
             assert.equal("busy", seen[verb], method .. " " .. verb)
           end
         end

@@ -95,7 +95,7 @@ describe("a provider in Lua", function()
     assert.same({ finish_reason = "length", model = "m2", request_id = "",
       usage = info.usage }, agent:last())
     for _, odd in ipairs { 5, "x", true, {}, { usage = 5 },
-      { usage = { prompt_tokens = "1", completion_tokens = -5 } },
+      { usage = { prompt_tokens = "one", completion_tokens = -5 } },
       { finish_reason = {}, model = 5 } } do
       info = odd
       assert.equal("x", agent:ask("x"))
@@ -313,9 +313,13 @@ describe("a logger", function()
     local agent, seen
     agent = deepagent.offline():with_session_id("s")
       :with_memory_backend("memory"):with_logger(function()
-        for _, verb in ipairs { "close", "clear", "ask" } do
-          local result, err = agent[verb](agent, "x")
-          assert(result == nil)
+        for _, verb in ipairs { "close", "clear", "ask", "stream",
+          "set_history", "save_session", "load_session", "delete_session",
+          "flush" } do
+          local argument = verb == "set_history" and {}
+            or (verb == "ask" or verb == "stream") and "x" or nil
+          local result, err = agent[verb](agent, argument)
+          assert(result == nil, verb)
           seen[err.code] = (seen[err.code] or 0) + 1
         end
         agent:save_status()
@@ -325,7 +329,7 @@ describe("a logger", function()
       seen = {}
       assert(agent[verb](agent, verb == "ask" and "x" or nil) ~= nil, verb)
       assert.is_nil(next(seen, next(seen)))
-      assert.truthy(next(seen) == nil or next(seen) == "busy")
+      assert.truthy(next(seen) == nil or next(seen) == "busy", next(seen))
     end
   end)
 end)

@@ -218,15 +218,15 @@ describe("an agent's session", function()
   end)
 
   it("is listed with what has been asked to be saved", function()
-    local root = disk.temp()
-    local slow = deepagent.file_backend { path = root }
+    local folder = disk.temp()
+    local slow = deepagent.file_backend { path = folder }
     for i = 1, 20 do
       local agent = echo():with_session_id("s" .. i)
         :with_memory_backend(slow)
       assert(agent:ask("x"))
       assert.equal(i, #agent:list_sessions())
     end
-    disk.remove(root)
+    disk.remove(folder)
   end)
 
   it("is listed with all others, also by an agent without one", function()

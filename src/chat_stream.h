@@ -34,8 +34,8 @@ void chat_stream_init(chat_stream *s, const chat_reply *reply,
                       size_t cap);
 void chat_stream_dispose(chat_stream *s);
 
-/* `err` must not be NULL. DA_OK, what `delta` returned, the service's error, or DA_EPROTOCOL,
-** DA_ETOOLARGE, DA_ENOMEM. */
+/* `err` must not be NULL. DA_OK, what `delta` returned, the service's error,
+** or DA_EPROTOCOL, DA_ETOOLARGE, DA_ENOMEM. */
 int chat_stream_feed(chat_stream *s, da_text bytes, da_err *err);
 
 /* Whether the answer is complete: it has a finish reason or was [DONE]. */

@@ -102,15 +102,6 @@ char *da_buf_take(da_buf *b, size_t *len) {
   return data;
 }
 
-void da_buf_drop(da_buf *b, size_t n) {
-  if (n >= b->len) {
-    da_buf_reset(b);
-    return;
-  }
-  memmove(b->data, b->data + n, b->len - n + 1);
-  b->len -= n;
-}
-
 int da_buf_check(const da_buf *b, const char *what, da_err *err) {
   if (b->failed == DA_ETOOLARGE)
     return da_fail(err, DA_ETOOLARGE, "%s is larger than %zu bytes", what,

@@ -34,9 +34,6 @@ char *da_buf_room(da_buf *b, size_t len);
 ** afterwards. NULL if it failed or memory ran out. */
 char *da_buf_take(da_buf *b, size_t *len);
 
-/* Removes the first n bytes. */
-void da_buf_drop(da_buf *b, size_t n);
-
 /* What failed, as an error; DA_OK if nothing did. `what` names the data. */
 int da_buf_check(const da_buf *b, const char *what, da_err *err);
 

@@ -5,7 +5,6 @@
 #define DA_CHANNEL_H
 
 #include <pthread.h>
-#include <sys/types.h>
 
 #include "da_pool.h"
 #include "da_saver.h"
@@ -18,9 +17,8 @@ struct da_saver {
   da_pool *pool;
   da_channel *channels;
   da_saver *next_live; /* in the list of those to drain at exit */
-  pid_t pid;
-  unsigned tasks; /* given to the pool and not finished */
-  int closed;     /* nobody uses it: the last task frees it */
+  unsigned tasks;      /* given to the pool and not finished */
+  int closed;          /* nobody uses it: the last task frees it */
 };
 
 /* What an agent wants stored. */

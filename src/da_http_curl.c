@@ -105,10 +105,6 @@ static void set_timeout(da_err *err, const char *what, double seconds) {
   err->retryable = 1;
 }
 
-static void expire(exchange *x, const char *what, double seconds) {
-  set_timeout(&finish(x)->http.err, what, seconds);
-}
-
 static double earlier(double a, double b) {
   return a < b ? a : b;
 }
@@ -123,14 +119,18 @@ static double give_up_at(const exchange *x) {
 }
 
 static void check_time(exchange *x, double now) {
+  const char *what = "not a byte of the answer";
+  double seconds = x->idle;
   if (now < give_up_at(x))
     return;
-  if (now >= x->deadline)
-    expire(x, "no whole answer", x->deadline - x->started);
-  else if (!x->connected && now >= x->started + x->connect)
-    expire(x, "no connection", x->connect);
-  else
-    expire(x, "not a byte of the answer", x->idle);
+  if (now >= x->deadline) {
+    what = "no whole answer";
+    seconds = x->deadline - x->started;
+  } else if (!x->connected && now >= x->started + x->connect) {
+    what = "no connection";
+    seconds = x->connect;
+  }
+  set_timeout(&finish(x)->http.err, what, seconds);
 }
 
 static void fail(exchange *x, CURLcode code) {

@@ -29,7 +29,8 @@ typedef struct da_arena da_arena;
 
 /* A new message around the wire object `wire`, which is copied. It must be
 ** an object with a string "role". `id` NULL: a fresh one. created_at < 0
-** (or beyond the year 5138): now. DA_EJSON, DA_EINVAL, DA_ETOOLARGE or DA_ENOMEM upon failure. */
+** (or beyond the year 5138): now. DA_EJSON, DA_EINVAL, DA_ETOOLARGE or
+** DA_ENOMEM upon failure. */
 int da_message_new(da_message **out, da_text wire, const da_text *id,
                    double created_at, da_err *err);
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "da_channel.h"
 #include "da_clock.h"
@@ -93,14 +92,9 @@ int da_saver_new(da_saver **out, da_err *err) {
   pthread_mutex_init(&s->lock, NULL);
   pthread_cond_init(&s->change, &monotonic);
   pthread_condattr_destroy(&monotonic);
-  s->pid = getpid();
   enlist(s);
   *out = s;
   return DA_OK;
-}
-
-int da_saver_forked(const da_saver *s) {
-  return s->pid != getpid();
 }
 
 static void saver_free(da_saver *s) {

@@ -9,7 +9,8 @@
 ** at a flush, and at the end.
 **
 ** A da_saver and its sessions are used by one thread; the workers are its
-** own. What it does to a store of DA_STORE_OWNER_THREAD it does at once, on
+** own. In a forked child nothing may be done to them but to forget them: the
+** workers are not there, and locks may be held for ever. What it does to a store of DA_STORE_OWNER_THREAD it does at once, on
 ** the caller's thread.
 */
 #ifndef DA_SAVER_H
@@ -26,11 +27,6 @@ int da_saver_new(da_saver **out, da_err *err);
 ** concerned, and frees. Sessions must have been closed. The same draining
 ** happens at exit() for savers that are still open. */
 void da_saver_close(da_saver *s);
-
-/* Whether this process is a fork of the one that opened it. Then nothing
-** may be done to it or its sessions but to forget them: its threads are not
-** here and its locks may be held for ever. */
-int da_saver_forked(const da_saver *s);
 
 /* `timeout`: seconds that a load, a save, or the drain at the end may take.
 ** `base`: what of the caller's history is somebody else's to save (after a

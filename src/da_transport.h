@@ -31,7 +31,7 @@ typedef struct da_http_request {
 } da_http_request;
 
 /* One exchange. The transport fills it, the provider reads it and takes
-** bytes from `body` as they come (da_buf_drop). */
+** bytes out of `body` as they come. */
 typedef struct da_http {
   int done;               /* 1: over; `err` tells how */
   da_err err;             /* code DA_OK if the answer is whole */

@@ -11,7 +11,8 @@
 ** fill *err, which must not be NULL. Strings are UTF-8 and copied; times
 ** are seconds. A runtime and its agents are used by one thread at a time;
 ** different runtimes share nothing. Link with libdeepagent.a -lcurl
-** -lpthread -lm.
+** -lpthread -lm. The plain types (da_err, da_text, da_usage, da_delta_fn ...)
+** are in deepagent_types.h, which this includes.
 */
 #ifndef DEEPAGENT_H
 #define DEEPAGENT_H
@@ -103,8 +104,8 @@ int da_agent_set_base_url(da_agent *a, const char *url, da_err *err);
 
 /* A member of the request body: ("temperature", "0.7"), ("stop", "[\"x\"]").
 ** "messages", "model" and "stream" are not for here: DA_EINVAL. `json` NULL
-** or "null" takes the member out, also one that is sent by default. An extra wins over
-** a member of the same name, whichever came first. */
+** or "null" takes the member out, also one that is sent by default. An extra
+** wins over a member of the same name, whichever came first. */
 int da_agent_set_member(da_agent *a, const char *name, const char *json,
                         da_err *err);
 int da_agent_set_extra(da_agent *a, const char *name, const char *json,
@@ -150,7 +151,8 @@ int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err);
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err);
 
-/* Tokens: of the last turn, and of the whole conversation. NULL is fine. */
+/* Tokens: of this agent's last turn, and of all turns of the session. NULL is
+** fine. */
 int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err);
 
 /* The last answer's finish reason, "" if there was none. */
@@ -187,7 +189,8 @@ int da_agent_delete(da_agent *a, const char *id, da_err *err);
 /* Calls ids->id for each stored session, in no particular order. */
 int da_agent_list(da_agent *a, da_store_ids *ids, da_err *err);
 
-/* Waits for what is pending. `seconds` < 0: the save timeout. */
+/* Waits for what is pending; saves nothing that nobody asked for (without
+** auto-save: da_agent_save). `seconds` < 0: the save timeout. */
 int da_agent_flush(da_agent *a, double seconds, da_err *err);
 
 /* *err tells why, of DA_SAVE_FAILED. */

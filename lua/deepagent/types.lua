@@ -71,8 +71,8 @@
 ---@field total_tokens integer
 
 ---@class deepagent.Usage
----@field last deepagent.Tokens of the last turn
----@field total deepagent.Tokens of the whole conversation
+---@field last deepagent.Tokens of the last turn of this agent
+---@field total deepagent.Tokens of all turns of the session since it began
 
 ---@class deepagent.Last
 ---@field finish_reason string
@@ -130,14 +130,14 @@
 ---@field list fun(self: table): (string[]|nil), any
 
 ---@class deepagent.FileOptions
----@field path? string default $DEEPAGENT_HOME/sessions or ~/.deepagent/sessions
+---@field path? string default $DEEPAGENT_HOME/sessions or ~/.deepagent/sessions; none that begins with "~"
 ---@field durable? boolean default true: a save counts when the disk has it
 ---@field max_bytes? integer a larger file is not read; default 2^30
 
 ---@class deepagent.Backend
 local Backend = {}
 
----Replaces what is stored, whatever it is.
+---Replaces what is stored, whatever it is. Raises if `messages` is no list.
 ---@param id string
 ---@param messages deepagent.Message[]
 ---@param info? deepagent.Info
@@ -151,8 +151,9 @@ function Backend:save(id, messages, info) end
 ---@return deepagent.Info|deepagent.Error|nil info or the error
 function Backend:load(id) end
 
+---True also if there was none.
 ---@param id string
----@return boolean? existed false: there was none
+---@return true? ok
 ---@return deepagent.Error? err
 function Backend:delete(id) end
 
@@ -175,7 +176,7 @@ function Backend:path() end
 ---@field project? string
 ---@field headers? table<string, string>
 ---@field allow_http? boolean http to other machines
----@field insecure? boolean certificates are not verified
+---@field insecure? boolean certificates are not verified; the logger is warned
 ---@field ca_file? string PEM file
 ---@field proxy? string URL, or "env"
 ---@field provider? deepagent.Provider
@@ -219,7 +220,8 @@ function Agent:with_memory(on) end
 ---@return deepagent.Agent self
 function Agent:with_messages(list) end
 
----At most n messages are sent, the new one included; whole turns.
+---At most n messages are sent, the new one included; whole turns: 2 sends
+---what 1 does, 3 the turn before, too.
 ---@param n integer at least 1
 ---@return deepagent.Agent self
 function Agent:with_max_history(n) end
@@ -267,8 +269,8 @@ function Agent:with_header(name, value) end
 ---@return deepagent.Agent self
 function Agent:with_timeout(t) end
 
----The name under which the conversation is stored. Raises
----"invalid_session_id", and "busy" once the session is in use.
+---The name under which the conversation is stored; what was said before joins
+---it. Raises "invalid_session_id", and "busy" once the session is in use.
 ---@param id string
 ---@return deepagent.Agent self
 function Agent:with_session_id(id) end
@@ -278,6 +280,7 @@ function Agent:with_session_id(id) end
 ---@return deepagent.Agent self
 function Agent:with_memory_backend(backend) end
 
+---false: only save_session() saves; flush(), close() and the end do not.
 ---@param on boolean default true
 ---@return deepagent.Agent self
 function Agent:with_auto_save(on) end
@@ -316,6 +319,7 @@ function Agent:stream(text, on_delta) end
 ---@return deepagent.Error? err
 function Agent:get_history() end
 
+---Replaces the conversation. Raises if `list` is no list of messages.
 ---@param list deepagent.Message[]
 ---@return true? ok
 ---@return deepagent.Error? err
@@ -342,28 +346,32 @@ function Agent:get_session_id() end
 ---@return deepagent.Error? err
 function Agent:save_session() end
 
----Replaces the conversation by the stored one; false: nothing is stored.
----@return boolean? found
+---Replaces the conversation by the stored one; where nothing is stored, it
+---stays as it is.
+---@return true? ok
 ---@return deepagent.Error? err
 function Agent:load_session() end
 
+---True also if there was none. Its own: the conversation is emptied, too.
 ---@param id? string default: its own
----@return boolean? existed
+---@return true? ok
 ---@return deepagent.Error? err
 function Agent:delete_session(id) end
 
----In no particular order.
+---In no particular order; waits for pending saves.
 ---@return string[]? ids
 ---@return deepagent.Error? err
 function Agent:list_sessions() end
 
----Waits until all is stored.
+---Waits until all that was asked for is stored; does not save by itself what
+---is "unsaved".
 ---@param seconds? number default: the save timeout
 ---@return true? ok
 ---@return deepagent.Error? err
 function Agent:flush(seconds) end
 
----@return "none"|"saved"|"pending"|"failed" state
+---"unsaved": it has changed since it was last loaded or given to be saved.
+---@return "none"|"saved"|"pending"|"unsaved"|"failed" state
 ---@return deepagent.Error? err with "failed"
 function Agent:save_status() end
 
@@ -371,7 +379,7 @@ function Agent:save_status() end
 ---@return deepagent.Agent
 function Agent:clone() end
 
----Waits until all is stored; verbs return "closed" afterwards.
+---Waits like flush(); verbs return "closed" afterwards.
 ---@return true? ok
 ---@return deepagent.Error? err
 function Agent:close() end
