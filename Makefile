@@ -39,7 +39,7 @@ tell = $(if $(quiet),,@echo "$(1) $(2)")
 # The core never needs libcurl; deepagent.curl, loaded at the first request,
 # brings its own copy of the few files that it needs.
 CURL_SOURCES := lua_curl.c da_http_curl.c da_http_curl_error.c \
-  da_http_curl_socket.c da_http_head.c da_err.c da_buf.c da_clock.c da_utf8.c
+  da_http_curl_headers.c da_http_curl_socket.c da_http_head.c da_err.c da_buf.c da_clock.c da_utf8.c
 CORE_SOURCES := $(filter-out lua_curl.c da_http_curl%,$(SOURCES))
 LIB_SOURCES := $(filter-out lua_%,$(SOURCES))
 

@@ -105,6 +105,7 @@ build = {
         "src/da_err.c",
         "src/da_http_curl.c",
         "src/da_http_curl_error.c",
+        "src/da_http_curl_headers.c",
         "src/da_http_curl_socket.c",
         "src/da_http_head.c",
         "src/da_utf8.c",

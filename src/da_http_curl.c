@@ -16,6 +16,7 @@
 
 #include "da_clock.h"
 #include "da_http_curl_error.h"
+#include "da_http_curl_headers.h"
 #include "da_http_curl_socket.h"
 #include "da_http_head.h"
 #include "da_version.h"
@@ -165,12 +166,18 @@ static void read_ends(transport *t) {
   }
 }
 
+/* NULL if all are over. */
+static exchange *next_open(exchange *x) {
+  while (x && x->http.done)
+    x = x->next;
+  return x;
+}
+
 /* Waits at most until `by` or the first deadline of an exchange. */
 static CURLMcode wait_for(transport *t, double by) {
   double seconds, at = by;
-  for (exchange *x = t->first; x; x = x->next)
-    if (!x->http.done)
-      at = earlier(at, give_up_at(x));
+  for (exchange *x = next_open(t->first); x; x = next_open(x->next))
+    at = earlier(at, give_up_at(x));
   seconds = da_left(at);
   if (seconds <= 0)
     return CURLM_OK;
@@ -189,17 +196,9 @@ static int round_trip(transport *t, double by, da_err *err) {
   if (rc != CURLM_OK)
     return da_fail(err, DA_ENETWORK, "libcurl: %s", curl_multi_strerror(rc));
   read_ends(t);
-  for (exchange *x = t->first; x; x = x->next)
-    if (!x->http.done)
-      check_time(x, t->now);
+  for (exchange *x = next_open(t->first); x; x = next_open(x->next))
+    check_time(x, t->now);
   return DA_OK;
-}
-
-static int is_busy(const transport *t) {
-  for (const exchange *x = t->first; x; x = x->next)
-    if (!x->http.done)
-      return 1;
-  return 0;
 }
 
 static int curl_step(da_transport *base, double seconds, da_err *err) {
@@ -211,7 +210,7 @@ static int curl_step(da_transport *base, double seconds, da_err *err) {
   t->events = 0;
   t->sockets.starved = 0;
   do {
-    if (!is_busy(t))
+    if (!next_open(t->first))
       break;
     rc = round_trip(t, by, err);
   } while (rc == DA_OK && !t->events && by > 0 && da_left(by) > 0);
@@ -219,36 +218,6 @@ static int curl_step(da_transport *base, double seconds, da_err *err) {
 }
 
 /* ---- beginning and ending an exchange ---- */
-
-/* curl takes "Name:" as "send no such header" and "Name;" as an empty one. */
-static int add_header(exchange *x, const char *line) {
-  char empty[256];
-  size_t len = strlen(line), name = strcspn(line, ":");
-  struct curl_slist *more;
-  if (line[name] && strspn(line + name + 1, " ") == len - name - 1) {
-    if (name + 2 > sizeof empty)
-      return DA_EINVAL;
-    memcpy(empty, line, name);
-    memcpy(empty + name, ";", 2);
-    line = empty;
-  }
-  more = curl_slist_append(x->headers, line);
-  if (more)
-    x->headers = more;
-  return more ? DA_OK : DA_ENOMEM;
-}
-
-static int set_headers(exchange *x, const da_http_request *r) {
-  int rc = DA_OK;
-  /* Without this curl waits up to a second for "100 Continue". */
-  struct curl_slist *more = curl_slist_append(x->headers, "Expect:");
-  if (!more)
-    return DA_ENOMEM;
-  x->headers = more;
-  for (size_t i = 0; rc == DA_OK && r->headers && r->headers[i]; i++)
-    rc = add_header(x, r->headers[i]);
-  return rc;
-}
 
 #define SET(option, value)                                                    \
   do {                                                                        \
@@ -320,7 +289,7 @@ static int prepare(exchange *x, const da_http_request *r) {
   x->easy = curl_easy_init();
   if (!x->easy)
     return DA_ENOMEM;
-  rc = set_headers(x, r);
+  rc = da_curl_headers(&x->headers, r->headers);
   if (rc == DA_OK &&
       (set_callbacks(x) || set_security(x, r) || set_request(x, r)))
     rc = DA_ENOMEM; /* nothing else can be wrong with these */
