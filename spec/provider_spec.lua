@@ -95,7 +95,7 @@ describe("a provider in Lua", function()
     assert.same({ finish_reason = "length", model = "m2", request_id = "",
       usage = info.usage }, agent:last())
     for _, odd in ipairs { 5, "x", true, {}, { usage = 5 },
-      { usage = { prompt_tokens = "one", completion_tokens = -5 } },
+      { usage = { prompt_tokens = "1", completion_tokens = -5 } },
       { finish_reason = {}, model = 5 } } do
       info = odd
       assert.equal("x", agent:ask("x"))

@@ -124,12 +124,10 @@ static void take_text(lua_State *L, int index, char *to, size_t size) {
 }
 
 static int64_t take_tokens(lua_State *L, const char *field) {
-  int exact;
-  lua_Integer n;
-  lua_getfield(L, -1, field);
-  n = lua_tointegerx(L, -1, &exact);
+  int number = lua_getfield(L, -1, field) == LUA_TNUMBER;
+  lua_Integer n = number ? lua_tointeger(L, -1) : 0; /* 0: no integer */
   lua_pop(L, 1);
-  return exact && n > 0 ? n : 0;
+  return n > 0 ? n : 0;
 }
 
 /* The second result: usage, finish_reason, model, as a service tells them. */
