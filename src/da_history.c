@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CHUNK = 16, LARGEST_CHUNK = 512 };
+enum { FIRST_CHUNK = 16, LARGEST_CHUNK = 512, AHEAD = 8 };
 
 /* A chunk holds messages base .. base + used - 1 of every history that has
 ** it. `used` only grows, and who wins the right to grow it by its own
@@ -148,6 +148,13 @@ da_message *da_history_next(da_history_iter *it) {
                                  : SIZE_MAX)) {
     c = it->chunks[++it->chunk];
     it->item = 0;
+  }
+  /* Messages lie anywhere in memory, and whoever walks them all (a save, on
+  ** another core) would wait for each: they are sent for in advance. */
+  if (it->left > AHEAD && it->item + AHEAD < c->size) {
+    const char *soon = (const char *)c->items[it->item + AHEAD];
+    __builtin_prefetch(soon);
+    __builtin_prefetch(soon + 64);
   }
   it->left--;
   return c->items[it->item++];
