@@ -228,21 +228,26 @@ static void put_ours(da_buf *line, da_text id, double created_at) {
                 (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
 }
 
+/* The one message that `text` is. */
+static int walk_whole(da_text text, da_message_parts *parts, da_err *err) {
+  da_json j;
+  int code;
+  da_json_init(&j, text);
+  code = da_message_walk(&j, parts, err);
+  return !code && !da_json_end(&j) ? da_json_error(&j, err) : code;
+}
+
 int da_message_new(da_message **out, da_text wire, const da_text *id,
                    double created_at, da_err *err) {
   const da_text none = {NULL, 0};
   da_message_parts parts;
-  da_json j;
   da_buf line;
   int code;
   if (id && !da_message_id_ok(*id))
     return da_fail(err, DA_EINVAL,
                    "not a message: its id is not 1 to 255 printable ASCII "
                    "characters");
-  da_json_init(&j, wire);
-  code = da_message_walk(&j, &parts, err);
-  if (!code && !da_json_end(&j))
-    code = da_json_error(&j, err);
+  code = walk_whole(wire, &parts, err);
   if (code)
     return code;
   da_buf_init(&line, DA_MESSAGE_MAX);
@@ -300,13 +305,9 @@ static void put_moved(da_buf *line, const da_message_parts *parts) {
 
 int da_message_parse(da_message **out, da_text text, da_err *err) {
   da_message_parts parts;
-  da_json j;
   da_buf line;
   int code;
-  da_json_init(&j, text);
-  code = da_message_walk(&j, &parts, err);
-  if (!code && !da_json_end(&j))
-    code = da_json_error(&j, err);
+  code = walk_whole(text, &parts, err);
   if (code)
     return code;
   da_buf_init(&line, DA_MESSAGE_MAX);
