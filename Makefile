@@ -8,7 +8,7 @@ VERSION := $(shell sed -n 's/.*DA_VERSION "\(.*\)"/\1/p' src/da_version.h)
 # --- how things are compiled ------------------------------------------------
 
 ifeq ($(origin CC),default)
-CC := $(if $(filter clang,$(CONFIG)),clang,gcc)
+CC := $(if $(filter clang fuzz,$(CONFIG)),clang,gcc)
 endif
 LUA_INC ?= /usr/include/lua5.4
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
@@ -18,9 +18,12 @@ MODE_clang := -O2
 MODE_asan := -O1 -g -fno-omit-frame-pointer \
   -fsanitize=address,undefined -fno-sanitize-recover=all
 MODE_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+MODE_coverage := -O0 -g --coverage -fprofile-update=atomic
+MODE_fuzz := -O1 -g -fno-omit-frame-pointer \
+  -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 MODE := $(MODE_$(CONFIG))
 ifeq ($(MODE),)
-$(error CONFIG is one of: release, clang, asan, tsan)
+$(error CONFIG is one of: release, clang, asan, tsan, coverage, fuzz)
 endif
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread \
   $(WARNINGS) -Isrc -I$(LUA_INC) $(MODE) $(CFLAGS)
@@ -50,16 +53,23 @@ LIB := $(B)/libdeepagent.a
 C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard spec/c/test_*.c))
 C_EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 C_BENCHES := $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
+# Programs that break things, and what they preload into others.
+TORTURE := $(patsubst %.c,$(B)/%,$(filter-out spec/torture/preload_%, \
+  $(wildcard spec/torture/*.c)))
+PRELOADS := $(patsubst %.c,$(B)/%.so,$(wildcard spec/torture/preload_*.c))
+# With CONFIG=fuzz they are libFuzzer's, else they replay a corpus.
+FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard spec/fuzz/fuzz_*.c))
 # Modules for tests, found by require: spec/modules/a/b.c is "a.b".
 TEST_MODULES := $(patsubst %.c,$(B)/%.so, \
   $(wildcard spec/modules/*.c spec/modules/*/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all lib modules tidy tests examples benches deps deps-test deps-bench demo test \
-  lint format asan tsan valgrind bench rockspec install uninstall clean help
+.PHONY: all lib modules tidy tests tortures fuzzers examples benches \
+  deps deps-test deps-bench demo test lint format asan tsan valgrind \
+  torture fuzz coverage bench rockspec install uninstall clean help
 
-all: $(CORE) $(CURL) $(LIB) ## build everything (CONFIG=release|clang|asan|tsan)
+all: $(CORE) $(CURL) $(LIB) ## build everything (CONFIG=release|clang|asan ...)
 
 lib: $(LIB) ## build libdeepagent.a, for C programs
 
@@ -88,11 +98,16 @@ $(LIB): $(call objects,$(LIB_SOURCES))
 # What a single program needs beyond the library.
 $(B)/bench/%: LDLIBS += -lcjson
 
-$(C_TESTS) $(C_EXAMPLES) $(C_BENCHES): $(B)/%: $(B)/%.o $(LIB)
+FUZZ_MAIN := $(if $(filter fuzz,$(CONFIG)),,$(B)/spec/fuzz/replay.o)
+$(FUZZERS): $(FUZZ_MAIN)
+$(FUZZERS): LDLIBS += $(if $(FUZZ_MAIN),,-fsanitize=fuzzer)
+
+$(C_TESTS) $(TORTURE) $(FUZZERS) $(C_EXAMPLES) $(C_BENCHES): \
+  $(B)/%: $(B)/%.o $(LIB)
 	$(call tell,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcurl -lm
 
-$(TEST_MODULES): $(B)/%.so: $(B)/%.o
+$(TEST_MODULES) $(PRELOADS): $(B)/%.so: $(B)/%.o
 	$(call tell,LD,$@)
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 
@@ -104,6 +119,8 @@ $(B)/unpreload.so: spec/support/unpreload.c
 # For spec/run.
 modules: $(TEST_MODULES) $(B)/unpreload.so
 tests: $(C_TESTS)
+tortures: $(TORTURE) $(PRELOADS)
+fuzzers: $(FUZZERS)
 examples: $(C_EXAMPLES) ## build examples/*.c into build/release/examples/
 benches: $(C_BENCHES)
 
@@ -144,6 +161,16 @@ tsan: deps-test ## C tests and specs tagged #threads under ThreadSanitizer
 valgrind: deps-test ## specs tagged #smoke, and examples, under valgrind
 	@spec/run valgrind:smoke valgrind:examples
 
+torture: deps-test ## kill, cut the power, fail every call: at length
+	@DA_FULL=1 spec/run torture tsan:torture
+
+# SECONDS=60 make fuzz: how long for each target.
+fuzz: deps-test ## libFuzzer on everything that reads what others wrote
+	@spec/fuzz/run
+
+coverage: deps-test ## lines and branches of src/ that the tests reach
+	@spec/support/coverage
+
 bench: deps-bench ## measure, with the limit beside each figure
 	@$(MAKE) --no-print-directory -s -j2 CONFIG=release all benches
 	@if [ -x bench/run ]; then spec/env release bench/run; \
@@ -161,7 +188,8 @@ tidy: $(TIDY)
 
 format: ## let clang-format write the C files
 	clang-format -i $(wildcard src/*.[ch] spec/c/*.[ch] spec/modules/*.c \
-	  spec/modules/*/*.c examples/*.c bench/*.[ch])
+	  spec/modules/*/*.c spec/torture/*.[ch] spec/fuzz/*.[ch] \
+	  examples/*.c bench/*.[ch])
 
 rockspec: ## write the rockspec's lists of files anew
 	lua5.4 spec/support/rockspec.lua --write
