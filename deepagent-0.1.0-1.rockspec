@@ -43,6 +43,7 @@ build = {
         "src/da_agent_session.c",
         "src/da_buf.c",
         "src/da_channel.c",
+        "src/da_channel_store.c",
         "src/da_clock.c",
         "src/da_document.c",
         "src/da_document_parse.c",
