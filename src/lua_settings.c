@@ -296,8 +296,8 @@ static int l_with_save_timeout(lua_State *L) {
 
 static int l_with_on_conflict(lua_State *L) {
   static const char *const names[] = {"merge", "error", "overwrite", NULL};
-  static const da_conflict policies[] = {
-      DA_CONFLICT_MERGE, DA_CONFLICT_ERROR, DA_CONFLICT_OVERWRITE};
+  static const da_conflict policies[] = {DA_CONFLICT_MERGE, DA_CONFLICT_ERROR,
+                                         DA_CONFLICT_OVERWRITE};
   l_agent *a = l_agent_check(L);
   int i = luaL_checkoption(L, 2, NULL, names);
   da_agent_set_on_conflict(a->agent, policies[i]);
