@@ -44,11 +44,14 @@ static da_text text_between(const char *from, const char *to) {
 /* ---- what is left out ---- */
 
 /* What stands from `from` to where the walk is now, less the blanks and
-** commas around it, and the brackets and the checksum behind the last
+** commas around it, and the bracket and the checksum behind the last
 ** message. */
 static int drop(walk *w, const char *from) {
-  const char *to = w->p;
+  const char *to = w->p, *tail;
   da_salvage *s = w->out;
+  tail = memmem(from, (size_t)(to - from), "\n  ]", 4);
+  if (tail)
+    to = tail;
   while (from < to && (is_blank(*from) || *from == ','))
     from++;
   while (to > from && (is_blank(to[-1]) || to[-1] == ','))
