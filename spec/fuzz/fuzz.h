@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 /* In a block of its very size, so that a sanitizer sees what is read
 ** beyond it. To be freed. */
 static inline char *fuzz_exact(const void *bytes, size_t len) {
-  char *copy = malloc(len ? len : 1);
+  char *copy = calloc(1, len ? len : 1);
   MUST(copy != NULL);
   if (len)
     memcpy(copy, bytes, len);
