@@ -164,7 +164,7 @@ valgrind: deps-test ## specs tagged #smoke, and examples, under valgrind
 torture: deps-test ## kill, cut the power, fail every call: at length
 	@DA_FULL=1 spec/run torture tsan:torture
 
-# SECONDS=60 make fuzz: how long for each target.
+# make fuzz FUZZ_SECONDS=600 T=json: how long for each target, and which.
 fuzz: deps-test ## libFuzzer on everything that reads what others wrote
 	@spec/fuzz/run
 
