@@ -70,7 +70,9 @@ static void put_others(da_buf *out, da_text json, da_text except) {
   while (da_json_member(&j, &key) == 1) {
     da_json_value(&j, &value);
     da_buf_reset(&name);
-    da_json_unescape(&name, key, NULL);
+    /* Without its name a member that is there twice would be taken for new. */
+    if (da_json_unescape(&name, key, NULL))
+      out->failed = name.failed;
     if (is_ours(key) ||
         (except.len && name.data &&
          da_json_get(except, name.data, &there) != DA_JSON_BAD))
