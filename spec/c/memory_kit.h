@@ -195,7 +195,7 @@ static const char memory_takers[] =
     " curl_share_init curl_mime_init curl_formadd curl_getenv ";
 
 /* What the library's objects lack is what it asks others for. */
-static void every_source_of_memory_is_made_to_fail(void) {
+static inline void every_source_of_memory_is_made_to_fail(void) {
   char command[PATH_MAX + 64], line[512], word[512];
   const char *build = getenv("DA_BUILD");
   int seen = 0;
