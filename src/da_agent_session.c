@@ -73,11 +73,15 @@ static void mark(da_agent *a, const da_history *h) {
 static int continue_with(da_agent *a, da_history *loaded, da_err *err) {
   const da_history *start = &a->settings.start;
   da_history merged;
-  mark(a, loaded);
-  if (da_history_same(&a->history, start))
+  if (da_history_same(&a->history, start)) {
+    mark(a, loaded);
     return DA_OK;
-  if (da_history_merge(&merged, start, &a->history, loaded))
+  }
+  if (da_history_merge(&merged, start, &a->history, loaded)) {
+    da_session_rebase(a->session, start);
     return da_nomem(err);
+  }
+  mark(a, loaded);
   da_history_dispose(loaded);
   *loaded = merged;
   return DA_OK;
