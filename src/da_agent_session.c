@@ -199,7 +199,10 @@ static int queue(da_agent *a, int force, da_err *err) {
   if (!code)
     code = da_session_save(a->session, &a->history, da_buf_text(&meta), force,
                            err);
-  if (!code)
+  da_err_clear(&a->queue_err);
+  if (code)
+    a->queue_err = *err;
+  else
     mark(a, &a->history);
   da_buf_dispose(&meta);
   return code;
@@ -211,6 +214,10 @@ void da_agent_changed(da_agent *a) {
     da_agent_log(a, DA_WARN, &err, "the session was not saved: %s",
                  err.message);
   da_agent_poll(a);
+}
+
+int da_agent_requeue(da_agent *a, da_err *err) {
+  return a->queue_err.code ? queue(a, 0, err) : DA_OK;
 }
 
 static int need_session(da_agent *a, da_err *err) {
@@ -242,6 +249,8 @@ int da_agent_flush(da_agent *a, double seconds, da_err *err) {
   if (!code)
     code = prepare(a, &fresh, err);
   if (!code)
+    code = da_agent_requeue(a, err);
+  if (!code)
     code = da_session_flush(
         a->session, seconds < 0 ? a->settings.save_timeout : seconds, err);
   da_agent_poll(a);
@@ -256,6 +265,10 @@ da_save_state da_agent_save_state(da_agent *a, da_err *err) {
     return DA_SAVE_NONE;
   da_agent_poll(a);
   state = da_session_state(a->session, err);
+  if (a->queue_err.code) {
+    *err = a->queue_err;
+    return DA_SAVE_FAILED;
+  }
   if (state <= DA_SAVE_SAVED && !da_history_same(&a->history, &a->queued))
     state = DA_SAVE_UNSAVED;
   return state;
@@ -269,6 +282,8 @@ int da_agent_load(da_agent *a, da_err *err) {
     code = da_agent_check_idle(a, err);
   if (!code)
     code = prepare(a, &fresh, err);
+  if (!code)
+    code = da_agent_requeue(a, err);
   return code ? code : load(a, 0, err);
 }
 
@@ -304,6 +319,7 @@ int da_agent_delete(da_agent *a, const char *id, da_err *err) {
     read_meta(a);
     memset(&a->last, 0, sizeof a->last);
     da_err_clear(&a->load_err);
+    da_err_clear(&a->queue_err);
   } else if (fresh && a->session) { /* it is still there, then */
     da_err ignored;
     load(a, 1, &ignored);
