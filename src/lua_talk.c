@@ -36,7 +36,7 @@ static int l_hear(lua_State *L) {
 static int hear(void *ctx, da_text delta, da_err *err) {
   listener *l = ctx;
   lua_State *L = l->agent->runtime->L;
-  int code = DA_OK;
+  int status, code = DA_OK;
   if (!l->turn)
     return DA_OK;
   if (!lua_checkstack(L, 8))
@@ -44,9 +44,11 @@ static int hear(void *ctx, da_text delta, da_err *err) {
   lua_pushcfunction(L, l_hear);
   lua_pushlightuserdata(L, (void *)l->turn);
   lua_pushlightuserdata(L, &delta);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-    l_error_take(L, -1, DA_ECALLBACK, err);
-    err->code = code = DA_ECALLBACK;
+  status = lua_pcall(L, 2, 1, 0);
+  if (status != LUA_OK) {
+    code = l_error_caught(L, status, DA_ECALLBACK, err);
+    if (code != DA_ENOMEM)
+      err->code = code = DA_ECALLBACK;
   } else if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
     code = da_fail(err, DA_ECANCELLED, "on_delta returned false");
   }
