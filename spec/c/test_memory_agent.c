@@ -337,19 +337,20 @@ static void refused_check(void) {
 
 int main(void) {
   static const scene scenes[] = {
-      {"agents made", making_begin, making_act, making_check, making_end},
+      {"agents made", making_begin, making_act, making_check, making_end, 0},
       {"every setting", settings_begin, settings_act, settings_check,
-       plain_end},
-      {"a clone", clone_begin, clone_act, clone_check, plain_end},
-      {"ask and stream", talk_begin, talk_act, talk_check, plain_end},
-      {"a longer talk", many_begin, many_act, talk_check, plain_end},
-      {"each ask alone", history_begin, alone_act, alone_check, plain_end},
-      {"messages to start from", start_begin, start_act, talk_check,
-       plain_end},
-      {"HTTP, whole", whole_begin, http_ask, whole_check, plain_end},
+       plain_end, 0},
+      {"a clone", clone_begin, clone_act, clone_check, plain_end, 0},
+      {"ask and stream", talk_begin, talk_act, talk_check, plain_end, 0},
+      {"a longer talk", many_begin, many_act, talk_check, plain_end, 0},
+      {"each ask alone", history_begin, alone_act, alone_check, plain_end, 0},
+      {"messages to start from", start_begin, start_act, talk_check, plain_end,
+       0},
+      {"HTTP, whole", whole_begin, http_ask, whole_check, plain_end, 0},
       {"HTTP, streamed", streamed_begin, http_stream, streamed_check,
-       plain_end},
-      {"HTTP, refused", refused_begin, refused_act, refused_check, plain_end},
+       plain_end, 0},
+      {"HTTP, refused", refused_begin, refused_act, refused_check, plain_end,
+       0},
   };
   loopback_open(&servers[0], is_whole, 1);
   loopback_open(&servers[1], is_streamed, 1);
