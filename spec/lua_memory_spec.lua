@@ -1,13 +1,12 @@
---- Lua without memory: every allocation of a lua_State fails, in turn. Here
---- only some, so that it is quick with a sanitizer, too, which sees what C
---- code loses; all of them are spec/torture/lua_memory_spec.lua's.
+--- Lua without memory, in each configuration: the sanitizers see what C code
+--- loses when an allocation of Lua's fails. Here only some of them do, of
+--- all spec/torture/lua_memory_spec.lua takes care.
 
 local memory = require "support.memory_play"
 
-local FULL = (os.getenv "DA_FULL" or "") ~= ""
-local STEP = FULL and 1 or 13
+local STEP = 17
 
-describe("without memory for Lua:", function()
+describe("an allocation of Lua's fails (step " .. STEP .. "):", function()
   it("loading", function()
     assert(memory.play("loading", STEP * 7) > 0)
   end)

@@ -158,7 +158,8 @@ assert(tostring(why):find "callback_error")
 scene("history", [[
 agent = agent or deepagent.offline { memory = true }
 local deep = { role = "user", content = { { type = "text", text = "é\0" } },
-  x = { y = { z = { deepagent.null, true, 1.5, -3, {}, deepagent.array {} } } } }
+  x = { y = { z = { deepagent.null, true, 1.5, -3, {},
+    deepagent.array {} } } } }
 ok(agent:set_history { deep, { role = "assistant", content = "ok" } })
 local h = agent:get_history()
 assert(#h == 2 and h[1].x.y.z[3] == 1.5 and h[1].content[1].text == "é\0")
