@@ -98,6 +98,12 @@ $(LIB): $(call objects,$(LIB_SOURCES))
 # What a single program needs beyond the library.
 $(B)/bench/%: LDLIBS += -lcjson
 
+# Memory that fails: see spec/c/memory_kit.h.
+MEMORY := malloc calloc realloc strdup free getcwd fdopendir getpwuid_r \
+  pthread_create curl_easy_init curl_easy_setopt curl_multi_init \
+  curl_multi_add_handle curl_slist_append
+$(B)/spec/c/test_memory_%: LDLIBS += $(MEMORY:%=-Wl,--wrap=%)
+
 FUZZ_MAIN := $(if $(filter fuzz,$(CONFIG)),,$(B)/spec/fuzz/replay.o)
 $(FUZZERS): $(FUZZ_MAIN)
 $(FUZZERS): LDLIBS += $(if $(FUZZ_MAIN),,-fsanitize=fuzzer)
