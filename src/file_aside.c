@@ -48,8 +48,12 @@ static int rename_aside(int dir, const char *name, const char *aside) {
   if (linkat(dir, name, dir, aside, 0) < 0)
     return -1;
   if (unlinkat(dir, name, 0) < 0) {
+    struct stat st;
     int saved = errno;
-    unlinkat(dir, aside, 0);
+    /* A network's file system may have done it nevertheless: then the name
+    ** aside is the last one. */
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+      unlinkat(dir, aside, 0);
     errno = saved;
     return -1;
   }
