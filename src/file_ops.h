@@ -30,8 +30,8 @@ int da_file_expect(const da_file_store *f, int dir, const char *name,
                    const da_revision *expected, da_err *err);
 
 /* Removes the temporary files whose writers are gone; called between `own`
-** claim and its first file. Failures are no one's concern: what stays is
-** met again by the next sweep. */
-void da_file_sweep(da_file_store *f, const struct da_file_claim *own);
+** claim and its first file. -1: something of them may be left. That is no
+** failure of the save, whose successor sweeps once more. */
+int da_file_sweep(da_file_store *f, const struct da_file_claim *own);
 
 #endif
