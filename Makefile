@@ -98,6 +98,14 @@ $(LIB): $(call objects,$(LIB_SOURCES))
 # What a single program needs beyond the library.
 $(B)/bench/%: LDLIBS += -lcjson
 
+# Any call of the file store to the system can fail there; faults.h has the
+# same names.
+FAULTS := chmod close closedir fchmod fcntl fdopendir fstat fstatat fsync \
+  futimens getcwd getpwuid_r getrandom getrlimit linkat mkdirat nanosleep \
+  open openat pread pthread_create pthread_mutex_init readdir renameat \
+  renameat2 stat syncfs unlinkat writev
+$(B)/spec/torture/faults_%: LDLIBS += $(FAULTS:%=-Wl,--wrap=%)
+
 FUZZ_MAIN := $(if $(filter fuzz,$(CONFIG)),,$(B)/spec/fuzz/replay.o)
 $(FUZZERS): $(FUZZ_MAIN)
 $(FUZZERS): LDLIBS += $(if $(FUZZ_MAIN),,-fsanitize=fuzzer)
