@@ -32,11 +32,14 @@
   X(closedir)                                                                 \
   X(fchmod)                                                                   \
   X(fcntl)                                                                    \
-  X(fdopendir) X(fstat) X(fstatat) X(fsync) X(futimens) X(getcwd)             \
-      X(getpwuid_r) X(getrandom) X(getrlimit) X(linkat) X(mkdirat)            \
-          X(nanosleep) X(open) X(openat) X(pread) X(pthread_create)           \
-              X(pthread_mutex_init) X(readdir) X(renameat) X(renameat2)       \
-                  X(stat) X(syncfs) X(unlinkat) X(writev)
+  X(fdopendir)                                                                \
+  X(fstat)                                                                    \
+  X(fstatat)                                                                  \
+  X(fsync)                                                                    \
+  X(futimens) X(getcwd) X(getpwuid_r) X(getrandom) X(getrlimit) X(linkat)     \
+      X(mkdirat) X(nanosleep) X(open) X(openat) X(pread) X(pthread_create)    \
+          X(pthread_mutex_init) X(readdir) X(renameat) X(renameat2) X(stat)   \
+              X(syncfs) X(unlinkat) X(writev)
 
 /* What happens to a call. */
 typedef enum faults_how {
@@ -60,6 +63,9 @@ static atomic_int faults_armed, faults_calls, faults_hits;
 static int faults_at, faults_ever, faults_errno, faults_world;
 static faults_how faults_kind;
 static const char *faults_names[FAULTS_MOST]; /* the calls, in order */
+static const char *faults_only; /* NULL: all that are made in the same order
+                                ** each time: threads come when they are
+                                ** needed, and fail by themselves */
 
 static inline int faults_supports(const char *name, faults_how how) {
   static const char *const done[] = {"linkat", "mkdirat", "renameat",
@@ -76,7 +82,9 @@ static inline int faults_supports(const char *name, faults_how how) {
 /* What is to happen to this call. */
 static inline faults_how faults_next(const char *name) {
   int n;
-  if (!atomic_load(&faults_armed))
+  if (!atomic_load(&faults_armed) ||
+      (faults_only ? strcmp(name, faults_only) != 0
+                   : strcmp(name, "pthread_create") == 0))
     return FAULTS_NONE;
   n = atomic_fetch_add(&faults_calls, 1) + 1;
   if (faults_kind == FAULTS_NONE && n <= FAULTS_MOST)
