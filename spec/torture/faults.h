@@ -36,8 +36,9 @@
   X(fstat)                                                                    \
   X(fstatat)                                                                  \
   X(fsync)                                                                    \
-  X(futimens) X(getcwd) X(getpwuid_r) X(getrandom) X(getrlimit) X(linkat)     \
-      X(mkdirat) X(nanosleep) X(open) X(openat) X(pread) X(pthread_create)    \
+  X(futimens)                                                                 \
+  X(getcwd) X(getpwuid_r) X(getrandom) X(getrlimit) X(linkat) X(mkdirat)      \
+      X(nanosleep) X(open) X(openat) X(pread) X(pthread_create)               \
           X(pthread_mutex_init) X(readdir) X(renameat) X(renameat2) X(stat)   \
               X(syncfs) X(unlinkat) X(writev)
 
@@ -79,6 +80,17 @@ static inline int faults_supports(const char *name, faults_how how) {
   return how == FAULTS_ERRNO;
 }
 
+static void (*faults_hook)(void); /* FAULTS_NONE: happens before the call */
+
+/* Somebody else acts, just now. */
+static inline void faults_interrupt(void) {
+  int saved = errno;
+  atomic_store(&faults_armed, 0);
+  faults_hook();
+  atomic_store(&faults_armed, 1);
+  errno = saved;
+}
+
 /* What is to happen to this call. */
 static inline faults_how faults_next(const char *name) {
   int n;
@@ -89,6 +101,8 @@ static inline faults_how faults_next(const char *name) {
   n = atomic_fetch_add(&faults_calls, 1) + 1;
   if (faults_kind == FAULTS_NONE && n <= FAULTS_MOST)
     faults_names[n - 1] = name;
+  if (faults_kind == FAULTS_NONE && faults_hook && n == faults_at)
+    faults_interrupt();
   if ((faults_ever ? n < faults_at : n != faults_at) ||
       !faults_supports(name, faults_kind))
     return FAULTS_NONE;
