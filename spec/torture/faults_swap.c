@@ -8,6 +8,10 @@
 #include "faults_scenes.h"
 #include "private_tmp.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
 static const char secret_text[] = "a secret";
 
 static char outside[PATH_MAX], secret[PATH_MAX], away[PATH_MAX];
@@ -189,12 +193,43 @@ static void temporary_file(void) {
   each_call(replace_temp);
 }
 
+/* The same by chance, as fast as two processes can. */
+static void racing(void) {
+  static const scene here = {"race", 0, 0, NULL, save, 0, old_text, new_text};
+  snapshot before;
+  pid_t swapper;
+  set_stage(&here);
+  set_outside();
+  look(&before);
+  swapper = fork();
+  if (swapper == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+      if (rename(dir, away) == 0 && symlink(outside, dir) == 0)
+        unlink(dir);
+      rename(away, dir);
+    }
+  }
+  for (int i = 0; i < 500; i++) {
+    kit_save(store, "a", new_text, NULL, &now, &err);
+    kit_save(store, i % 2 ? "a.secret" : "b", new_text, NULL, &now, &err);
+    store->ops->remove(store, i % 2 ? "a" : "b", &err);
+    list();
+  }
+  CHECK(kill(swapper, SIGKILL) == 0);
+  CHECK(waitpid(swapper, NULL, 0) == swapper);
+  same(&before, 1);
+  kit_close(store);
+  kit_rm(root);
+}
+
 int main(void) {
   private_tmp();
   RUN(directory);
   RUN(session);
   RUN(lock_file);
   RUN(temporary_file);
+  RUN(racing);
   printf("# %d cases\n", cases);
   return check_done();
 }
