@@ -10,7 +10,8 @@
 --
 --   begin <session> <speaker> turn|delete
 --   done <session> <speaker> <number>    -- so many of them are acknowledged
---   damage <session>                     -- its file holds DAMAGED, durably
+--   damaging <session>                   -- its file is about to hold DAMAGED
+--   damaged <session>                    -- it does, durably
 --
 -- A "done" stands behind everything that the disk was asked for meanwhile,
 -- a "begin" before it: writing a mark ends when it is in the record.
@@ -49,6 +50,7 @@ function writer:agent(id)
   if not self.agents[id] then
     self.agents[id] = deepagent.new { provider = models.echo() }
       :with_session_id(id):with_memory_backend(self.backend)
+      :with_save_timeout(60)
   end
   return self.agents[id]
 end
@@ -99,11 +101,12 @@ end
 function writer:damage(id)
   local path = self.backend:path()
   local name = path .. "/" .. id .. ".json"
+  self:mark("damaging", id)
   local file = assert(io.open(name, "wb"))
   assert(file:write(writer.DAMAGED))
   assert(file:close())
   assert(os.execute(("sync '%s' '%s'"):format(name, path)))
-  self:mark("damage", id)
+  self:mark("damaged", id)
 end
 
 -- Where a session is corrupt, only what is asked for by name is saved.

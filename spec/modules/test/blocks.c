@@ -10,6 +10,7 @@
 **   blocks.sync(device)               -- fsync, of any Lua file
 **   blocks.mount(file, size, directory, "ext4", "noatime")
 **   blocks.unmount(directory)
+**   blocks.detach(directory)          -- unmounts also what is still in use
 **   blocks.copy(from, to)             -- the holes of `from` stay holes
 **
 ** A failure is nil and its reason. Nothing stays behind when the process is
@@ -50,7 +51,7 @@ static int l_tmpfs(lua_State *L) {
 
 /* The first free loop device, open, and its name; -1 with errno. */
 static int open_free(char *name, size_t size) {
-  int number, fd, control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+  int number, control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
   if (control < 0)
     return -1;
   number = ioctl(control, LOOP_CTL_GET_FREE);
@@ -58,12 +59,11 @@ static int open_free(char *name, size_t size) {
   if (number < 0)
     return -1;
   snprintf(name, size, "/dev/loop%d", number);
-  fd = open(name, O_RDWR | O_CLOEXEC);
-  return fd;
+  return open(name, O_RDWR | O_CLOEXEC);
 }
 
-/* A loop device on `file`; another process may be faster with one that was
-** free, so it is tried again. -1 with errno. */
+/* A loop device on `file`, open, and its name. Another process may be faster
+** with one that was free, so it is tried again. -1 with errno. */
 static int attach(char *name, size_t name_size, const char *file,
                   lua_Integer size) {
   struct loop_config config = {0};
@@ -144,6 +144,11 @@ static int l_unmount(lua_State *L) {
   return done(L, umount2(directory, 0) == 0, directory);
 }
 
+static int l_detach(lua_State *L) {
+  const char *directory = luaL_checkstring(L, 1);
+  return done(L, umount2(directory, MNT_DETACH) == 0, directory);
+}
+
 static int copy_range(int to, int from, off_t at, off_t end) {
   char bytes[65536];
   while (at < end) {
@@ -191,7 +196,7 @@ static int l_copy(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"private", l_private}, {"tmpfs", l_tmpfs},     {"attach", l_attach},
     {"sync", l_sync},       {"mount", l_mount},     {"unmount", l_unmount},
-    {"copy", l_copy},       {NULL, NULL},
+    {"detach", l_detach},   {"copy", l_copy},       {NULL, NULL},
 };
 
 __attribute__((visibility("default"))) int luaopen_test_blocks(lua_State *L) {
