@@ -194,9 +194,9 @@ static int l_copy(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"private", l_private}, {"tmpfs", l_tmpfs},     {"attach", l_attach},
-    {"sync", l_sync},       {"mount", l_mount},     {"unmount", l_unmount},
-    {"detach", l_detach},   {"copy", l_copy},       {NULL, NULL},
+    {"private", l_private}, {"tmpfs", l_tmpfs}, {"attach", l_attach},
+    {"sync", l_sync},       {"mount", l_mount}, {"unmount", l_unmount},
+    {"detach", l_detach},   {"copy", l_copy},   {NULL, NULL},
 };
 
 __attribute__((visibility("default"))) int luaopen_test_blocks(lua_State *L) {
