@@ -54,7 +54,9 @@ function disk:alive()
     :find("^[1-9]")
 end
 
+-- Whatever state it is in.
 function disk:kill()
+  if io.type(self.pipe) ~= "file" then return end
   os.execute("kill -KILL " .. self.pid)
   local output = self.pipe:read("a")
   self.pipe:close()

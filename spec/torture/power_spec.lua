@@ -20,32 +20,32 @@ local NOSYNC = os.getenv "DA_BUILD" .. "/spec/torture/preload_nosync.so"
 -- Each has its name, how long it is, usually and at full length, and the
 -- programs that run at once.
 local WORKLOADS = {
-  { "a session that grows", 8, 40, [[
+  { "a session that grows", 6, 40, [[
     writer:talk("user-alice", "a", turns)]] },
-  { "turns that are flushed together", 12, 36, [[
+  { "turns that are flushed together", 8, 36, [[
     for i = 1, turns do
       writer:ask("burst", "a")
       if i % 3 == 0 then writer:flush("burst", "a") end
       if i % 4 == 0 then writer:close("burst", "a") end
     end
     writer:flush("burst", "a")]] },
-  { "many sessions", 8, 24, [[
+  { "many sessions", 6, 24, [[
     for i = 1, turns do writer:talk("user-" .. i * 7 % 11, "a", 1) end]] },
-  { "sessions that are deleted", 8, 24, [[
+  { "sessions that are deleted", 4, 24, [[
     writer:talk("stays", "a", 2)
     for i = 1, turns, 2 do
       writer:talk("goes", "a", 2)
       writer:delete("goes", "a")
       if i % 3 == 0 then writer:delete("goes", "a") end
     end]] },
-  { "a damaged session that is put aside", 8, 24, [[
+  { "a damaged session that is put aside", 4, 24, [[
     writer:talk("whole", "a", 1)
     for i = 1, turns, 4 do
       writer:damage("damaged-" .. i)
       writer:replace("damaged-" .. i, "a")
       writer:talk("damaged-" .. i, "a", 1)
     end]] },
-  { "two processes with one session", 4, 16, [[
+  { "two processes with one session", 3, 16, [[
     for _ = 1, turns do
       writer:talk("shared", "a", 1)
       writer:talk("own-a", "a", 1)
@@ -220,7 +220,7 @@ describe("what shows a power cut's losses", function()
   before_each(function() if not why_not then begin() end end)
   after_each(function() if not why_not then finish() end end)
 
-  local TURNS = 5
+  local TURNS = 3
 
   -- Turns of which none may be lost, but some are.
   local function losses(what, system, changes)
