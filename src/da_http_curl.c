@@ -131,6 +131,8 @@ static void check_time(exchange *x, double now) {
     what = "no connection";
     seconds = x->connect;
   }
+  /* Over HTTP/2 curl would keep the connection, which may be dead. */
+  curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 1L);
   set_timeout(&finish(x)->http.err, what, seconds);
 }
 

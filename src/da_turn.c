@@ -114,7 +114,8 @@ static void tell_failure(da_agent *a, const da_err *err) {
   da_agent_log(a, DA_WARN, err, "the turn failed: %s", err->message);
 }
 
-/* The user's message. One that is too large is not even built. */
+/* The user's message, which is the caller's also upon failure, if there is
+** one. A text that is too large is not even copied. */
 static int question(da_message **out, da_agent *a, da_text text, da_err *err) {
   const da_limits *limits = &a->settings.limits;
   int code;
@@ -124,10 +125,8 @@ static int question(da_message **out, da_agent *a, da_text text, da_err *err) {
                    text.len, limits->message);
   else
     code = da_message_text(out, "user", text, err);
-  if (!code && da_limits_message(limits, *out, err)) {
-    da_message_unref(*out);
-    code = err->code;
-  }
+  if (!code)
+    code = da_limits_message(limits, *out, err);
   if (code)
     tell_failure(a, err);
   return code;
