@@ -19,7 +19,8 @@ static int tell(const da_file_store *f, DIR *stream, const struct dirent *e,
       (wanted && strcmp(name, wanted) != 0))
     return DA_OK;
   if (fstatat(dirfd(stream), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return da_file_fail(f, e->d_name, "examine", errno, err);
+    return errno == ENOENT ? DA_OK
+                           : da_file_fail(f, e->d_name, "examine", errno, err);
   if (!S_ISREG(st.st_mode))
     return DA_OK;
   q.name.data = e->d_name;
