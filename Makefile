@@ -18,7 +18,7 @@ MODE_clang := -O2
 MODE_asan := -O1 -g -fno-omit-frame-pointer \
   -fsanitize=address,undefined -fno-sanitize-recover=all
 MODE_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
-MODE_coverage := -O0 -g --coverage -fprofile-update=atomic
+MODE_coverage := -O0 -g --coverage -fprofile-update=atomic -DDA_COVERAGE
 MODE_fuzz := -O1 -g -fno-omit-frame-pointer \
   -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 MODE := $(MODE_$(CONFIG))

@@ -329,6 +329,7 @@ static void a_fork(void) {
     t->ops->end(t, h);
     t->ops->close(t, 1);
     /* Not an exit, after which valgrind would count what curl leaks. */
+    CHECK_KEEP_COUNTS();
     kill(getpid(), wrong ? SIGABRT : SIGKILL);
   }
   CHECK_INT(waitpid(child, &status, 0), child);
