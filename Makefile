@@ -97,6 +97,7 @@ $(LIB): $(call objects,$(LIB_SOURCES))
 
 # What a single program needs beyond the library.
 $(B)/bench/%: LDLIBS += -lcjson
+$(B)/spec/c/test_denied: LDLIBS += -Wl,--wrap=getrandom,--wrap=pthread_create
 
 FUZZ_MAIN := $(if $(filter fuzz,$(CONFIG)),,$(B)/spec/fuzz/replay.o)
 $(FUZZERS): $(FUZZ_MAIN)

@@ -273,6 +273,12 @@ static void openai_and_ollama(void) {
   da_agent_free(a);
   s = start(url, sizeof url, plain, NULL);
   setenv("OPENAI_API_KEY", "sk-from-env", 1);
+  setenv("OPENAI_ORG_ID", "org-1\nX-Evil: 1", 1);
+  CHECK_INT(da_openai(&a, rt, "m", NULL, &err), DA_EINVAL);
+  setenv("OPENAI_ORG_ID", "org-1", 1);
+  setenv("OPENAI_PROJECT_ID", "p\r", 1);
+  CHECK_INT(da_openai(&a, rt, "m", NULL, &err), DA_EINVAL);
+  unsetenv("OPENAI_PROJECT_ID");
   setenv("OPENAI_BASE_URL", url, 1);
   setenv("OPENAI_ORG_ID", "org-1", 1);
   CHECK_INT(da_openai(&a, rt, "m", NULL, &err), DA_OK);
