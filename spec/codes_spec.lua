@@ -95,6 +95,28 @@ describe("at the limits:", function()
     assert.truthy(why:find("both kinds of keys", 1, true), why)
   end)
 
+  it("a list of what is no directory", function()
+    local path = os.tmpname()
+    local ids, err = deepagent.file_backend { path = path }:list()
+    os.remove(path)
+    assert.is_nil(ids)
+    assert.equal("io", err.code:sub(1, 2))
+  end)
+
+  it("a backend in a directory that is gone", function()
+    local output = child.run [[
+      local lfs = require "lfs"
+      local deepagent = require "deepagent"
+      local path = os.tmpname()
+      os.remove(path)
+      assert(lfs.mkdir(path) and lfs.chdir(path) and lfs.rmdir(path))
+      local made, err = pcall(deepagent.file_backend, { path = "x" })
+      print(made, err.code, err.message)
+    ]]
+    assert.truthy(output:find("^false\tinvalid_argument\tthe current "
+      .. "directory is not known"), output)
+  end)
+
   it("methods of other backends", function()
     local ok, why = pcall(function()
       return deepagent.memory_backend():path()
