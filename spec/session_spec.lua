@@ -99,7 +99,9 @@ describe("an agent's session", function()
   it("is unsaved from a change on, until it is saved or loaded", function()
     local agent = echo():with_session_id("a"):with_memory_backend(backend)
       :with_auto_save(false)
-    local function status() return table.pack(agent:save_status()) end
+    local function status()
+      return table.pack((agent:save_status()))
+    end
     assert.same({ "none", n = 1 }, status())
     assert.same({}, agent:get_history())
     assert.same({ "none", n = 1 }, status())

@@ -112,11 +112,9 @@ int da_agent_set_system(da_agent *a, const char *text, size_t len,
   char *copy;
   if (da_utf8_check(text, len) != len)
     return da_fail(err, DA_EUTF8, "the system text is not valid UTF-8");
-  copy = malloc(len + 1);
+  copy = da_memdup(text, len);
   if (!copy)
     return da_nomem(err);
-  memcpy(copy, text, len);
-  copy[len] = '\0';
   free(a->settings.system);
   a->settings.system = copy;
   a->settings.system_len = len;
@@ -258,11 +256,21 @@ void da_agent_set_auto_save(da_agent *a, int on) {
   a->settings.auto_save = on != 0;
 }
 
+/* A session of before a fork is not ours to touch. */
+static int has_own_session(const da_agent *a) {
+  return a->session && da_runtime_generation(a->runtime) == a->generation;
+}
+
 void da_agent_set_save_timeout(da_agent *a, double seconds) {
   a->settings.save_timeout = seconds;
-  /* A session of before a fork is not ours to touch. */
-  if (a->session && da_runtime_generation(a->runtime) == a->generation)
+  if (has_own_session(a))
     da_session_set_timeout(a->session, seconds);
+}
+
+void da_agent_set_on_conflict(da_agent *a, da_conflict policy) {
+  a->settings.on_conflict = policy;
+  if (has_own_session(a))
+    da_session_set_policy(a->session, policy);
 }
 
 void da_agent_set_logger(da_agent *a, da_log_fn fn, void *ctx) {
@@ -312,7 +320,7 @@ void da_agent_forget_chat(da_agent *a) {
 
 /* In a forked child the session is the parent's: forgotten, not closed. */
 static void leave_session(da_agent *a) {
-  if (a->session && da_runtime_generation(a->runtime) == a->generation)
+  if (has_own_session(a))
     da_session_close(a->session);
   a->session = NULL;
 }

@@ -58,6 +58,8 @@ static int open_session(da_agent *a, da_session **out, const char *id,
   code =
       da_session_open(out, saver, b, id, a->settings.save_timeout, base, err);
   da_backend_unref(b);
+  if (!code)
+    da_session_set_policy(*out, a->settings.on_conflict);
   return code;
 }
 
@@ -255,6 +257,14 @@ da_save_state da_agent_save_state(da_agent *a, da_err *err) {
   if (state <= DA_SAVE_SAVED && !da_history_same(&a->history, &a->queued))
     state = DA_SAVE_UNSAVED;
   return state;
+}
+
+void da_agent_save_counts(da_agent *a, da_save_counts *counts) {
+  da_err ignored;
+  int fresh;
+  memset(counts, 0, sizeof *counts);
+  if (a->session && !a->closed && !prepare(a, &fresh, &ignored))
+    da_session_counts(a->session, counts);
 }
 
 /* ---- the other verbs ---- */

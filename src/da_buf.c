@@ -112,3 +112,13 @@ int da_buf_check(const da_buf *b, const char *what, da_err *err) {
     return da_fail(err, b->failed, "%s could not be built", what);
   return DA_OK;
 }
+
+char *da_memdup(const char *bytes, size_t len) {
+  char *copy = malloc(len + 1);
+  if (!copy)
+    return NULL;
+  if (len)
+    memcpy(copy, bytes, len);
+  copy[len] = '\0';
+  return copy;
+}

@@ -37,6 +37,9 @@ char *da_buf_take(da_buf *b, size_t *len);
 /* What failed, as an error; DA_OK if nothing did. `what` names the data. */
 int da_buf_check(const da_buf *b, const char *what, da_err *err);
 
+/* A copy of the bytes, from malloc, with a NUL behind them; or NULL. */
+char *da_memdup(const char *bytes, size_t len);
+
 static inline da_text da_buf_text(const da_buf *b) {
   da_text t = {b->data ? b->data : "", b->len};
   return t;

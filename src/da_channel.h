@@ -25,6 +25,9 @@ struct da_saver {
 typedef struct da_want {
   int set;
   int force;
+  int stored;         /* it is in place, but its disk may not have it */
+  da_conflict policy; /* as it was when work on it began, as is */
+  double patience;    /* the session's timeout */
   da_history history;
   char *meta; /* from malloc */
   size_t meta_len;
@@ -35,6 +38,10 @@ struct da_session {
   da_session *next;       /* of the channel */
   da_session *next_batch; /* busy owner */
   double timeout;
+  da_conflict policy;
+  da_save_counts counts;
+  uint64_t seen;   /* busy owner: the channel's state that the agent knows, */
+  int saw;         /* and whether there was a session then */
   da_history base; /* what the agent had when it last loaded or saved, */
   char *base_meta; /* and its metadata, from malloc */
   size_t base_meta_len;
@@ -62,8 +69,10 @@ struct da_channel {
   int inline_busy;  /* it is the owner's thread */
   pthread_t runner; /* which one */
   /* Of the busy owner: */
-  int known; /* `current` and `revision` are the store's, as far
-                     ** as we know */
+  int known;      /* the following are the store's, as far as we know */
+  int exists;     /* there is such a session */
+  int overtaken;  /* somebody else has changed it, as the store says */
+  uint64_t state; /* one more with each change of it */
   da_history current;
   da_buf meta;
   da_revision revision;
@@ -110,6 +119,18 @@ int da_channel_quick(const da_channel *c);
 ** revision also of what cannot be understood. */
 int da_channel_reload(da_channel *c, da_buf *meta, da_revision *seen,
                       da_err *err);
+
+/* The stored session is gone: deleted, or put aside. Busy owner. */
+void da_channel_emptied(da_channel *c);
+
+/* Stores what the sessions of the batch are `saving`, after what others have
+** stored meanwhile. Those whose policy forbids that are moved to `refused`;
+** the result is of the others. Busy owner, lock not held. */
+int da_channel_store(da_channel *c, da_session **batch, da_session **refused,
+                     da_err *err);
+
+/* Why the last ones were refused. */
+int da_channel_refusal(const da_channel *c, da_err *err);
 
 void da_session_tell(da_session *s, da_level level, int code,
                      const char *format, ...) DA_PRINTF(4, 5);

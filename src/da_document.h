@@ -44,4 +44,26 @@ void da_document_dispose(da_document *doc);
 int da_document_parse(da_history *history, da_buf *meta, const char *id,
                       char *bytes, size_t len, da_err *err);
 
+/* ---- what a damaged one still holds ---- */
+
+typedef struct da_dropped {
+  size_t offset, bytes; /* within the document */
+} da_dropped;
+
+typedef struct da_salvage {
+  da_history history; /* the messages that are whole, in their order */
+  da_buf meta;        /* a JSON object, or empty */
+  da_dropped *dropped;
+  size_t dropped_count;
+  size_t doubles; /* messages that stood there more than once */
+} da_salvage;
+
+void da_salvage_init(da_salvage *s);
+void da_salvage_dispose(da_salvage *s);
+
+/* *out must be fresh from init. The checksum is not looked at: of which
+** message it speaks, it does not tell. DA_OK, DA_ENOMEM or DA_ETOOLARGE. */
+int da_document_salvage(da_salvage *out, const char *bytes, size_t len,
+                        da_err *err);
+
 #endif

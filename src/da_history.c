@@ -170,6 +170,22 @@ int da_history_same(const da_history *a, const da_history *b) {
   return a->len == b->len && (a->len == 0 || a->tail == b->tail);
 }
 
+int da_history_equal(const da_history *a, const da_history *b) {
+  da_history_iter in_a, in_b;
+  da_message *m, *n;
+  int equal = a->len == b->len;
+  if (!equal || da_history_same(a, b))
+    return equal;
+  da_history_begin(&in_a, a, 0);
+  da_history_begin(&in_b, b, 0);
+  while (equal && (m = da_history_next(&in_a)) && (n = da_history_next(&in_b)))
+    equal = da_message_hash(m) == da_message_hash(n);
+  equal = equal && !in_a.failed && !in_b.failed;
+  da_history_end(&in_a);
+  da_history_end(&in_b);
+  return equal;
+}
+
 int da_history_is_prefix(const da_history *a, const da_history *b) {
   da_chunk *c = b->tail;
   if (a->len == 0)

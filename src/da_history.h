@@ -45,6 +45,10 @@ da_message *da_history_at(const da_history *h, size_t i);
 /* Whether they are the same list of messages, told from the chain alone. */
 int da_history_same(const da_history *a, const da_history *b);
 
+/* Whether they hold the same messages, byte for byte, whoever made them. 0
+** also without memory to tell. */
+int da_history_equal(const da_history *a, const da_history *b);
+
 /* Whether `a` is where `b` came from by appending (or b itself), told from
 ** the chain alone. */
 int da_history_is_prefix(const da_history *a, const da_history *b);

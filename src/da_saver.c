@@ -12,7 +12,7 @@
 
 /* Durable saves of different sessions share the journal's flush: the more
 ** are under way at once, the fewer flushes there are. */
-enum { MOST_THREADS = 64, MOST_EVENTS = 64 };
+enum { MOST_THREADS = 64, MOST_EVENTS = 256 };
 
 /* ---- draining at exit ---- */
 
@@ -215,6 +215,12 @@ void da_session_set_timeout(da_session *s, double seconds) {
   pthread_mutex_unlock(&saver->lock);
 }
 
+void da_session_set_policy(da_session *s, da_conflict policy) {
+  da_saver *saver = lock(s);
+  s->policy = policy;
+  pthread_mutex_unlock(&saver->lock);
+}
+
 void da_want_dispose(da_want *w) {
   da_history_dispose(&w->history);
   free(w->meta);
@@ -259,12 +265,11 @@ void da_session_close(da_session *s) {
 
 int da_session_save(da_session *s, const da_history *history, da_text meta,
                     int force, da_err *err) {
-  char *copy = malloc(meta.len + 1);
+  char *copy = da_memdup(meta.data, meta.len);
   da_saver *saver;
   int flushes; /* the caller will do it himself */
   if (!copy)
     return da_nomem(err);
-  memcpy(copy, meta.data, meta.len);
   saver = lock(s);
   flushes = force && da_channel_quick(s->channel);
   force |= s->pending.force;
@@ -392,4 +397,10 @@ da_save_state da_session_state(da_session *s, da_err *err) {
     *err = s->err;
   pthread_mutex_unlock(&saver->lock);
   return state;
+}
+
+void da_session_counts(da_session *s, da_save_counts *counts) {
+  da_saver *saver = lock(s);
+  *counts = s->counts;
+  pthread_mutex_unlock(&saver->lock);
 }

@@ -37,6 +37,10 @@ int da_session_open(da_session **out, da_saver *s, da_backend *b,
 
 void da_session_set_timeout(da_session *s, double seconds);
 
+/* What a save does where somebody else has changed the stored session since
+** this one last loaded or saved it; DA_CONFLICT_MERGE unless it is set. */
+void da_session_set_policy(da_session *s, da_conflict policy);
+
 /* What is pending will still be saved. */
 void da_session_close(da_session *s);
 
@@ -70,6 +74,7 @@ int da_session_remove(da_session *s, da_err *err);
 
 /* *err tells why, of DA_SAVE_FAILED. */
 da_save_state da_session_state(da_session *s, da_err *err);
+void da_session_counts(da_session *s, da_save_counts *counts);
 
 /* What happened in the background since the last call, oldest first. */
 typedef struct da_event {

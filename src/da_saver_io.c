@@ -157,13 +157,6 @@ static int work_load(request *r) {
   return code;
 }
 
-static char *copy_meta(const da_buf *meta) {
-  char *copy = malloc(meta->len + 1);
-  if (copy && meta->len)
-    memcpy(copy, meta->data, meta->len);
-  return copy;
-}
-
 /* What we could not save yet goes after what was read, and stays pending. */
 static void settle_load(request *r) {
   da_session *s = r->session;
@@ -188,9 +181,11 @@ static void settle_load(request *r) {
   da_history_dispose(&s->base);
   s->base = r->history;
   r->history = merged;
+  s->seen = r->channel->state;
+  s->saw = r->channel->exists;
   /* Without memory for it, the tokens of before are counted twice. */
   free(s->base_meta);
-  s->base_meta = copy_meta(&r->meta);
+  s->base_meta = da_memdup(r->meta.data, r->meta.len);
   s->base_meta_len = s->base_meta ? r->meta.len : 0;
 }
 
@@ -218,11 +213,8 @@ int da_session_load(da_session *s, da_history *history, da_buf *meta,
 static int work_remove(request *r) {
   da_channel *c = r->channel;
   int code = da_store_remove(c->backend, c->id, &r->err);
-  if (code == DA_OK || code == DA_ENOTFOUND) {
-    da_history_dispose(&c->current);
-    memset(&c->revision, 0, sizeof c->revision);
-    c->known = 1;
-  }
+  if (code == DA_OK || code == DA_ENOTFOUND)
+    da_channel_emptied(c);
   return code;
 }
 
@@ -230,6 +222,8 @@ static void settle_remove(request *r) {
   if (r->code != DA_OK && r->code != DA_ENOTFOUND)
     return;
   for (da_session *s = r->channel->sessions; s; s = s->next) {
+    s->seen = r->channel->state;
+    s->saw = 0;
     if (s->pending.set) { /* deleted with the rest: it does not come back */
       da_history_dispose(&s->base);
       da_history_copy(&s->base, &s->pending.history);

@@ -47,6 +47,7 @@ typedef struct da_settings {
   da_backend *backend;
   int auto_save;
   double save_timeout;
+  da_conflict on_conflict;
   /* Telling. */
   da_log_fn log;
   void *log_ctx;

@@ -62,8 +62,7 @@ const char *da_backend_name(const da_backend *b) {
   return b->store->ops->name;
 }
 
-/* A store that fails must say so in words, too. */
-static int result(da_backend *b, int code, const char *verb, da_err *err) {
+int da_store_result(da_backend *b, int code, const char *verb, da_err *err) {
   if (code < 0 && err->code != code)
     return da_fail(err, code, "the %s backend could not %s (%s)",
                    b->store->ops->name, verb, da_code_name(code));
@@ -136,7 +135,7 @@ int da_store_load(da_backend *b, const char *id, da_stored *out, da_err *err) {
     return code;
   da_err_clear(err);
   code = b->store->ops->load(b->store, id, &s.base, &out->revision, err);
-  code = result(b, code, "load", err);
+  code = da_store_result(b, code, "load", err);
   if (code) {
     da_history_dispose(&out->history);
     da_buf_reset(&out->meta);
@@ -201,7 +200,7 @@ int da_store_save(da_backend *b, const char *id, const da_history *history,
     code = save_document(b, id, history, &session, now, err);
   else
     code = save_messages(b, id, history, &session, now, err);
-  return result(b, code, "save", err);
+  return da_store_result(b, code, "save", err);
 }
 
 /* ---- the rest ---- */
@@ -212,23 +211,11 @@ int da_store_remove(da_backend *b, const char *id, da_err *err) {
     return code;
   da_err_clear(err);
   code = b->store->ops->remove(b->store, id, err);
-  return result(b, code, "delete", err);
+  return da_store_result(b, code, "delete", err);
 }
 
 int da_store_list(da_backend *b, da_store_ids *ids, da_err *err) {
   da_err_clear(err);
-  return result(b, b->store->ops->list(b->store, ids, err), "list", err);
-}
-
-int da_store_quarantine(da_backend *b, const char *id,
-                        const da_revision *expected, char *kept, size_t size,
-                        da_err *err) {
-  int code;
-  if (!b->store->ops->quarantine)
-    return da_fail(err, DA_EUNSUPPORTED,
-                   "the %s backend cannot put a corrupt session aside",
-                   b->store->ops->name);
-  da_err_clear(err);
-  code = b->store->ops->quarantine(b->store, id, expected, kept, size, err);
-  return result(b, code, "put aside", err);
+  return da_store_result(b, b->store->ops->list(b->store, ids, err), "list",
+                         err);
 }

@@ -4,6 +4,7 @@
 #ifndef DA_STORE_H
 #define DA_STORE_H
 
+#include "da_document.h"
 #include "da_history.h"
 
 /* A store with a count of those who use it: agents, the saver. */
@@ -17,6 +18,10 @@ void da_backend_unref(da_backend *b); /* NULL is fine */
 da_store *da_backend_store(da_backend *b);
 uint32_t da_backend_flags(const da_backend *b);
 const char *da_backend_name(const da_backend *b);
+
+/* `code`, with words for it in *err if the store had none; what is positive
+** is DA_OK. */
+int da_store_result(da_backend *b, int code, const char *verb, da_err *err);
 
 /* A session as it is in the store. */
 typedef struct da_stored {
@@ -47,5 +52,32 @@ int da_store_list(da_backend *b, da_store_ids *ids, da_err *err);
 int da_store_quarantine(da_backend *b, const char *id,
                         const da_revision *expected, char *kept, size_t size,
                         da_err *err);
+
+/* As da_store_save with `expected` NULL, but never over what cannot be read: a
+** corrupt session is put aside first, any other error is the result. */
+int da_store_replace(da_backend *b, const char *id, const da_history *history,
+                     da_text meta, da_err *err);
+
+/* ---- what cannot be read ---- */
+
+typedef struct da_recovered {
+  da_salvage salvage;
+  size_t bytes; /* of what was looked at */
+  da_err why;   /* why it cannot be loaded; DA_OK: it can, and is whole */
+} da_recovered;
+
+void da_recovered_init(da_recovered *r);
+void da_recovered_dispose(da_recovered *r);
+
+/* What the session still holds, or (`name` not NULL) what was put aside under
+** that name; changes nothing. *out must be fresh from init. DA_ENOTFOUND, or
+** why it cannot be read at all. */
+int da_store_recover(da_backend *b, const char *id, const char *name,
+                     da_recovered *out, da_err *err);
+
+/* As in the ABI; DA_EUNSUPPORTED where the store cannot. */
+int da_store_quarantined(da_backend *b, const char *id,
+                         da_quarantine_list *list, da_err *err);
+int da_store_restore(da_backend *b, const char *name, da_err *err);
 
 #endif

@@ -136,6 +136,11 @@ int da_agent_set_store(da_agent *a, da_store *store, da_err *err);
 void da_agent_set_auto_save(da_agent *a, int on);            /* default 1 */
 void da_agent_set_save_timeout(da_agent *a, double seconds); /* default 5 */
 
+/* What a save does where somebody else (another agent, another process) has
+** changed the stored session since this agent last loaded or saved it.
+** Default: DA_CONFLICT_MERGE. */
+void da_agent_set_on_conflict(da_agent *a, da_conflict policy);
+
 /* `code`: of the error that it is about, or DA_OK. Called on the thread that
 ** uses the agent. `session`: its id or NULL. */
 typedef void (*da_log_fn)(void *ctx, da_level level, const char *message,
@@ -195,6 +200,9 @@ int da_agent_flush(da_agent *a, double seconds, da_err *err);
 
 /* *err tells why, of DA_SAVE_FAILED. */
 da_save_state da_agent_save_state(da_agent *a, da_err *err);
+
+/* What happened to its saves, since its session was opened. */
+void da_agent_save_counts(da_agent *a, da_save_counts *counts);
 
 #ifdef __cplusplus
 }

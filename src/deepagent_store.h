@@ -82,6 +82,20 @@ struct da_store_ids {
   int (*id)(da_store_ids *, da_text id);
 };
 
+/* Stored bytes that were put aside because they could not be understood. */
+typedef struct da_quarantined {
+  da_text name; /* the store's own for it */
+  da_text id;   /* the session's */
+  double time;  /* seconds since 1970 when it was put aside */
+  uint64_t bytes;
+} da_quarantined;
+
+/* Where `quarantined` puts them. Same rule for the result as in the sink. */
+typedef struct da_quarantine_list da_quarantine_list;
+struct da_quarantine_list {
+  int (*item)(da_quarantine_list *, const da_quarantined *);
+};
+
 typedef struct da_store_ops {
   /* Valid from version 1. */
   uint32_t version; /* DA_STORE_VERSION that the store was written for */
@@ -109,6 +123,16 @@ typedef struct da_store_ops {
   ** revision *expected (NULL: whatever they are). */
   int (*quarantine)(da_store *, const char *id, const da_revision *expected,
                     char *kept, size_t size, da_err *);
+  /* Optional, all three or none. What was put aside, of session `id` or
+  ** (NULL) of all; nobody but the user ever deletes it. */
+  int (*quarantined)(da_store *, const char *id, da_quarantine_list *,
+                     da_err *);
+  /* Like `load`, of what was put aside under that name; DA_ENOTFOUND. */
+  int (*load_quarantined)(da_store *, const char *name, da_store_sink *,
+                          da_err *);
+  /* Makes it the stored session again. If there is one, the two change
+  ** places: nothing is lost. DA_ENOTFOUND. */
+  int (*restore)(da_store *, const char *name, da_err *);
 } da_store_ops;
 
 /* First member of every backend. */

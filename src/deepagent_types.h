@@ -108,6 +108,22 @@ typedef enum da_save_state {
   DA_SAVE_FAILED   /* it is kept, and tried again */
 } da_save_state;
 
+/* What happened so far to an agent's saves of its session. */
+typedef struct da_save_counts {
+  uint64_t saves;       /* it was stored */
+  uint64_t failures;    /* it could not be, was kept, and tried again later */
+  uint64_t retries;     /* somebody else was just faster: at once again */
+  uint64_t merges;      /* it was put after what somebody else had stored */
+  uint64_t quarantines; /* corrupt bytes in its place were put aside */
+} da_save_counts;
+
+/* What a save does where somebody else has changed the stored session. */
+typedef enum da_conflict {
+  DA_CONFLICT_MERGE,    /* ours goes after theirs */
+  DA_CONFLICT_ERROR,    /* DA_ECONFLICT, until the agent loads */
+  DA_CONFLICT_OVERWRITE /* ours takes the place of theirs */
+} da_conflict;
+
 typedef enum da_level { DA_DEBUG, DA_INFO, DA_WARN, DA_ERROR } da_level;
 
 #ifdef __cplusplus

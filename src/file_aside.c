@@ -38,18 +38,17 @@ int da_file_remove(da_store *store, const char *id, da_err *err) {
   return code == DA_OK ? flushed : code;
 }
 
-/* Renames, but never over another file. 0, or -1 with errno. */
-static int rename_aside(int dir, const char *name, const char *aside) {
-  if (renameat2(dir, name, dir, aside, RENAME_NOREPLACE) == 0)
+int da_file_rename(int dir, const char *from, const char *to) {
+  if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
     return 0;
   if (errno != EINVAL && errno != ENOSYS)
     return -1;
   /* This file system cannot: two names for a moment, then one. */
-  if (linkat(dir, name, dir, aside, 0) < 0)
+  if (linkat(dir, from, dir, to, 0) < 0)
     return -1;
-  if (unlinkat(dir, name, 0) < 0) {
+  if (unlinkat(dir, from, 0) < 0) {
     int saved = errno;
-    unlinkat(dir, aside, 0);
+    unlinkat(dir, to, 0);
     errno = saved;
     return -1;
   }
@@ -67,7 +66,7 @@ static int put_aside(const da_file_store *f, int dir, const char *name,
     return code;
   do {
     da_file_aside(aside, name);
-    result = rename_aside(dir, name, aside);
+    result = da_file_rename(dir, name, aside);
   } while (result < 0 && (errno == EEXIST ? ++tries < DA_FILE_TRIES
                                           : da_file_again(&tries)));
   return result < 0 ? da_file_fail(f, name, "put aside", errno, err) : DA_OK;

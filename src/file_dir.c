@@ -64,6 +64,7 @@ static da_file_process *process_new(da_file_process *parent) {
   p->pid = getpid();
   p->parent = parent;
   atomic_init(&p->dir, NULL);
+  atomic_flag_clear(&p->tidied);
   return p;
 }
 

@@ -38,6 +38,7 @@ typedef struct da_file_process {
   pid_t pid;
   pthread_mutex_t mutex;
   _Atomic(da_file_dir *) dir;     /* NULL: not open */
+  atomic_flag tidied;             /* somebody looked for what the dead left */
   struct da_file_process *parent; /* what fork left us; only to be freed */
 } da_file_process;
 

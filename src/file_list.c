@@ -1,14 +1,11 @@
 /* file_list.c - going through a directory of sessions (floor 3). */
-#include <dirent.h>
 #include <fcntl.h>
 
 #include "file_claim.h"
 #include "file_name.h"
 #include "file_ops.h"
 
-/* The directory at `path`, or "." of the open one at `fd`: a stream of its
-** own, so that several threads may read at once. NULL with errno. */
-static DIR *open_stream(int fd, const char *path) {
+DIR *da_file_stream(int fd, const char *path) {
   DIR *stream;
   int tries = 0, own;
   do
@@ -23,7 +20,7 @@ static DIR *open_stream(int fd, const char *path) {
 }
 
 /* File systems that do not tell an entry's type make us ask for each. */
-static int is_regular(DIR *stream, const struct dirent *e) {
+int da_file_is_regular(DIR *stream, const struct dirent *e) {
   struct stat st;
   if (e->d_type != DT_UNKNOWN)
     return e->d_type == DT_REG;
@@ -36,14 +33,15 @@ int da_file_list(da_store *store, da_store_ids *ids, da_err *err) {
   const struct dirent *e;
   char id[DA_SESSION_ID_MAX + 1];
   int code = DA_OK;
-  DIR *stream = open_stream(AT_FDCWD, f->path);
+  DIR *stream = da_file_stream(AT_FDCWD, f->path);
   if (!stream && errno == ENOENT)
     return DA_OK;
   if (!stream)
     return da_file_fail(f, NULL, "open directory", errno, err);
   while (code == DA_OK && (errno = 0, e = readdir(stream)) != NULL) {
     da_text text = {id, 0};
-    if (!da_file_name_id(e->d_name, id, &text.len) || !is_regular(stream, e))
+    if (!da_file_name_id(e->d_name, id, &text.len) ||
+        !da_file_is_regular(stream, e))
       continue;
     code = ids->id(ids, text);
   }
@@ -69,13 +67,35 @@ static void sweep_slot(da_file_store *f, const da_file_claim *own,
 ** is through or dead. */
 void da_file_sweep(da_file_store *f, const da_file_claim *own) {
   const struct dirent *e;
-  DIR *stream = open_stream(own->dir->fd, ".");
+  DIR *stream = da_file_stream(own->dir->fd, ".");
   if (!stream)
     return;
   while ((e = readdir(stream)) != NULL) {
     uint64_t slot;
-    if (da_file_temp_slot(e->d_name, &slot) && is_regular(stream, e))
+    if (da_file_temp_slot(e->d_name, &slot) && da_file_is_regular(stream, e))
       sweep_slot(f, own, slot, e->d_name);
   }
   closedir(stream);
+}
+
+/* No slot is that large: none is ours. */
+#define NO_SLOT UINT64_MAX
+
+void da_file_tidy(da_file_store *f) {
+  da_file_process *p = da_file_process_get(f);
+  da_file_claim none = {NULL, NO_SLOT, NULL};
+  int fd;
+  if (!p || atomic_flag_test_and_set(&p->tidied))
+    return;
+  /* Without a lock file no writer was here; who reads makes none. */
+  fd = open(f->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  if (faccessat(fd, DA_FILE_LOCK, R_OK | W_OK, AT_EACCESS) == 0 &&
+      da_file_dir_use(&none.dir, f, 0, NULL) == DA_OK) {
+    if (!atomic_flag_test_and_set(&none.dir->swept))
+      da_file_sweep(f, &none);
+    da_file_dir_done(f, none.dir);
+  }
+  close(fd);
 }

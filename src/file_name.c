@@ -71,6 +71,32 @@ void da_file_aside(char *aside, const char *name) {
            (unsigned)(draw() & 0xffff));
 }
 
+static int only(const char *s, size_t len, const char *allowed) {
+  return strspn(s, allowed) >= len;
+}
+
+int da_file_aside_of(const char *aside, char *name, double *time) {
+  static const char mark[] = ".corrupt-", digits[] = "0123456789";
+  char id[DA_SESSION_ID_MAX + 1];
+  struct tm tm = {0};
+  const char *at = strstr(aside, mark), *when, *end;
+  size_t len = at ? (size_t)(at - aside) : 0;
+  if (!at || len >= DA_FILE_NAME_SIZE)
+    return 0;
+  memcpy(name, aside, len);
+  name[len] = '\0';
+  when = at + sizeof mark - 1;
+  if (!da_file_name_id(name, id, &len) ||
+      strlen(when) != sizeof "20261122T093000Z-0123" - 1 ||
+      !only(when, 8, digits) || when[8] != 'T' || !only(when + 9, 6, digits) ||
+      strncmp(when + 15, "Z-", 2) != 0 ||
+      !only(when + 17, 4, "0123456789abcdef"))
+    return 0;
+  end = strptime(when, "%Y%m%dT%H%M%SZ", &tm);
+  *time = end ? (double)timegm(&tm) : 0;
+  return 1;
+}
+
 void da_file_revision(da_revision *r, const struct stat *st) {
   snprintf(r->text, sizeof r->text, "%llx-%llx-%lld.%09ld",
            (unsigned long long)st->st_ino, (unsigned long long)st->st_size,

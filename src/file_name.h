@@ -38,6 +38,10 @@ int da_file_temp_slot(const char *name, uint64_t *slot);
 /* A name to put `name` aside under, another one each time. */
 void da_file_aside(char *aside, const char *name);
 
+/* 1, with the name of the session's file and the time (seconds since 1970), if
+** `aside` is the name of one that was put aside. */
+int da_file_aside_of(const char *aside, char *name, double *time);
+
 /* The revision of what *st describes: inode, size and time of change. */
 void da_file_revision(da_revision *r, const struct stat *st);
 

@@ -2,6 +2,8 @@
 #ifndef FILE_OPS_H
 #define FILE_OPS_H
 
+#include <dirent.h>
+
 #include "file_dir.h"
 
 int da_file_load(da_store *store, const char *id, da_store_sink *sink,
@@ -20,6 +22,27 @@ int da_file_quarantine(da_store *store, const char *id,
                        const da_revision *expected, char *kept, size_t size,
                        da_err *err);
 
+int da_file_quarantined(da_store *store, const char *id,
+                        da_quarantine_list *list, da_err *err);
+int da_file_load_quarantined(da_store *store, const char *name,
+                             da_store_sink *sink, da_err *err);
+int da_file_restore(da_store *store, const char *name, da_err *err);
+
+/* The bytes of the file `name`, and its revision. */
+int da_file_read(const da_file_store *f, const char *name, da_store_sink *sink,
+                 da_revision *now, da_err *err);
+
+/* The store's directory, or "." of the open one at `fd`: a stream of its own,
+** so that several threads may read at once. NULL with errno. */
+DIR *da_file_stream(int fd, const char *path);
+
+/* Whether an entry is a regular file; links to such are none. */
+int da_file_is_regular(DIR *stream, const struct dirent *e);
+
+/* Gives the file another name, but never one that is taken: EEXIST. 0, or -1
+** with errno. */
+int da_file_rename(int dir, const char *from, const char *to);
+
 /* Writes all pieces, in order. 0, or -1 with errno. */
 int da_file_pieces(da_file_store *f, int fd, const da_text *pieces,
                    size_t count);
@@ -33,5 +56,8 @@ int da_file_expect(const da_file_store *f, int dir, const char *name,
 ** claim and its first file. Failures are no one's concern: what stays is
 ** met again by the next sweep. */
 void da_file_sweep(da_file_store *f, const struct da_file_claim *own);
+
+/* The same, once, before a process reads what may be there. */
+void da_file_tidy(da_file_store *f);
 
 #endif

@@ -12,7 +12,7 @@
 
 static int open_file(int *fd, const da_file_store *f, const char *name,
                      da_err *err) {
-  size_t size = strlen(f->path) + DA_FILE_NAME_SIZE + 1;
+  size_t size = strlen(f->path) + strlen(name) + 2;
   char *path = malloc(size);
   int tries = 0, saved;
   if (!path)
@@ -82,16 +82,12 @@ static int read_once(char **bytes, const da_file_store *f, const char *name,
                  name);
 }
 
-int da_file_load(da_store *store, const char *id, da_store_sink *sink,
+int da_file_read(const da_file_store *f, const char *name, da_store_sink *sink,
                  da_revision *now, da_err *err) {
-  const da_file_store *f = (const da_file_store *)store;
-  char name[DA_FILE_NAME_SIZE], *bytes = NULL;
+  char *bytes = NULL;
   struct stat st;
   int fd = -1, tries = 0;
-  int code = da_file_name(name, id, err);
-  now->text[0] = '\0';
-  if (code == DA_OK)
-    code = open_file(&fd, f, name, err);
+  int code = open_file(&fd, f, name, err);
   if (code != DA_OK)
     return code;
   if (fstat(fd, &st) < 0)
@@ -110,4 +106,16 @@ int da_file_load(da_store *store, const char *id, da_store_sink *sink,
   /* Also where the sink refuses it: this is what was refused. */
   da_file_revision(now, &st);
   return sink->document(sink, bytes, (size_t)st.st_size);
+}
+
+int da_file_load(da_store *store, const char *id, da_store_sink *sink,
+                 da_revision *now, da_err *err) {
+  da_file_store *f = (da_file_store *)store;
+  char name[DA_FILE_NAME_SIZE];
+  int code = da_file_name(name, id, err);
+  now->text[0] = '\0';
+  if (code != DA_OK)
+    return code;
+  da_file_tidy(f);
+  return da_file_read(f, name, sink, now, err);
 }

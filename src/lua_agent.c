@@ -302,20 +302,41 @@ static int l_agent_flush(lua_State *L) {
   return l_answer(L, code, &err);
 }
 
-/* save_status() -> "none", "saved", "pending", "unsaved", or "failed", err */
+static void push_counts(lua_State *L, const da_save_counts *counts) {
+  const struct {
+    const char *name;
+    uint64_t n;
+  } fields[] = {{"saves", counts->saves},
+                {"failures", counts->failures},
+                {"retries", counts->retries},
+                {"merges", counts->merges},
+                {"quarantines", counts->quarantines}};
+  lua_createtable(L, 0, 5);
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    lua_pushinteger(L, (lua_Integer)fields[i].n);
+    lua_setfield(L, -2, fields[i].name);
+  }
+}
+
+/* save_status() -> "none", "saved", "pending", "unsaved" or "failed"; the
+** error of "failed", else nil; counts */
 static int l_agent_save_status(lua_State *L) {
   static const char *const states[] = {"none", "saved", "pending", "unsaved",
                                        "failed"};
   l_agent *a = l_agent_check(L);
+  da_save_counts counts;
   da_err err;
   l_frame before = l_agent_enter(L, a);
   da_save_state state = da_agent_save_state(a->agent, &err);
+  da_agent_save_counts(a->agent, &counts);
   l_leave(a->runtime, before);
   lua_pushstring(L, states[state]);
-  if (state != DA_SAVE_FAILED)
-    return 1;
-  l_error_push(L, &err);
-  return 2;
+  if (state == DA_SAVE_FAILED)
+    l_error_push(L, &err);
+  else
+    lua_pushnil(L);
+  push_counts(L, &counts);
+  return 3;
 }
 
 /* ---- the type ---- */

@@ -5,17 +5,12 @@
 
 #include "lua_history.h"
 #include "lua_json.h"
+#include "lua_quarantine.h"
 #include "lua_store.h"
 #include "store_file.h"
 #include "store_memory.h"
 
 #define BACKEND_TYPE "deepagent.backend"
-
-typedef struct l_backend {
-  da_backend *backend; /* NULL: closed */
-  l_runtime *runtime;
-  int is_file;
-} l_backend;
 
 /* From a Lua table to the object around it, weak in both. */
 static const char wrapped_key = 0;
@@ -183,14 +178,13 @@ da_backend *l_backend_push(lua_State *L, int index, int arg) {
 
 /* ---- its own methods ---- */
 
-static l_backend *check(lua_State *L) {
+l_backend *l_backend_check(lua_State *L) {
   l_backend *b = luaL_checkudata(L, 1, BACKEND_TYPE);
   luaL_argcheck(L, b->backend, 1, "the backend is closed");
   return b;
 }
 
-/* An id with a NUL inside would be cut: refused like other bad ones. */
-static const char *check_id(lua_State *L, da_err *err) {
+const char *l_backend_id(lua_State *L, da_err *err) {
   size_t len;
   const char *id = luaL_checklstring(L, 2, &len);
   if (strlen(id) == len)
@@ -216,12 +210,11 @@ static da_stored *push_stored(lua_State *L) {
 
 /* save(id, messages [, info]) -> true */
 static int l_backend_save(lua_State *L) {
-  l_backend *b = check(L);
+  l_backend *b = l_backend_check(L);
   da_err err;
-  const char *id = check_id(L, &err);
+  const char *id = l_backend_id(L, &err);
   da_history *messages;
   da_buf *meta;
-  da_revision now;
   l_frame before;
   int code;
   luaL_checktype(L, 3, LUA_TTABLE);
@@ -236,8 +229,7 @@ static int l_backend_save(lua_State *L) {
     luaL_argcheck(L, meta->data[0] == '{', 4, "must have named fields");
   }
   before = l_enter(b->runtime, L, L_DEFAULT_TIMEOUT);
-  code = da_store_save(b->backend, id, messages, 0, da_buf_text(meta), NULL,
-                       &now, &err);
+  code = da_store_replace(b->backend, id, messages, da_buf_text(meta), &err);
   l_leave(b->runtime, before);
   if (code)
     return l_fail(L, &err);
@@ -247,9 +239,9 @@ static int l_backend_save(lua_State *L) {
 
 /* load(id) -> messages, info | nil */
 static int l_backend_load(lua_State *L) {
-  l_backend *b = check(L);
+  l_backend *b = l_backend_check(L);
   da_err err;
-  const char *id = check_id(L, &err);
+  const char *id = l_backend_id(L, &err);
   da_stored *s;
   l_frame before;
   int code;
@@ -270,9 +262,9 @@ static int l_backend_load(lua_State *L) {
 
 /* delete(id) -> true, also if there was none */
 static int l_backend_delete(lua_State *L) {
-  l_backend *b = check(L);
+  l_backend *b = l_backend_check(L);
   da_err err;
-  const char *id = check_id(L, &err);
+  const char *id = l_backend_id(L, &err);
   l_frame before;
   int code;
   if (!id)
@@ -310,7 +302,7 @@ void l_ids_push(lua_State *L, const l_ids *ids) {
 
 /* list() -> ids */
 static int l_backend_list(lua_State *L) {
-  l_backend *b = check(L);
+  l_backend *b = l_backend_check(L);
   l_ids ids;
   da_err err;
   l_frame before;
@@ -327,7 +319,7 @@ static int l_backend_list(lua_State *L) {
 
 /* path() -> the directory of a file backend */
 static int l_backend_path(lua_State *L) {
-  l_backend *b = check(L);
+  l_backend *b = l_backend_check(L);
   if (!b->is_file)
     return luaL_argerror(L, 1, "not a file backend");
   lua_pushstring(L, da_store_file_path(da_backend_store(b->backend)));
@@ -376,6 +368,7 @@ void l_backend_open(lua_State *L) {
   luaL_newmetatable(L, BACKEND_TYPE);
   luaL_setfuncs(L, meta, 0);
   luaL_newlib(L, methods);
+  l_quarantine_open(L);
   lua_setfield(L, -2, "__index");
   lua_pushliteral(L, BACKEND_TYPE);
   lua_setfield(L, -2, "__metatable");

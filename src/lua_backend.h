@@ -6,6 +6,19 @@
 #include "da_store.h"
 #include "lua_runtime.h"
 
+typedef struct l_backend {
+  da_backend *backend; /* NULL: closed */
+  l_runtime *runtime;
+  int is_file;
+} l_backend;
+
+/* The backend object that is argument 1; raises if it is none, or closed. */
+l_backend *l_backend_check(lua_State *L);
+
+/* The id that is argument 2; NULL and *err if it has a NUL inside, where it
+** would be cut. */
+const char *l_backend_id(lua_State *L, da_err *err);
+
 /* Pushes the backend object of the value at `index`: such an object itself,
 ** or the one around a Lua table with the four methods (always the same one
 ** for the same table, so that its agents share their sessions). Raises an

@@ -294,6 +294,16 @@ static int l_with_save_timeout(lua_State *L) {
   return done(L, DA_OK, NULL, 2);
 }
 
+static int l_with_on_conflict(lua_State *L) {
+  static const char *const names[] = {"merge", "error", "overwrite", NULL};
+  static const da_conflict policies[] = {DA_CONFLICT_MERGE, DA_CONFLICT_ERROR,
+                                         DA_CONFLICT_OVERWRITE};
+  l_agent *a = l_agent_check(L);
+  int i = luaL_checkoption(L, 2, NULL, names);
+  da_agent_set_on_conflict(a->agent, policies[i]);
+  return done(L, DA_OK, NULL, 2);
+}
+
 /* ---- telling ---- */
 
 /* A function or what can be called like one, or nil for none. */
@@ -377,6 +387,7 @@ void l_settings_open(lua_State *L) {
       {"with_memory_backend", l_with_memory_backend},
       {"with_auto_save", l_with_auto_save},
       {"with_save_timeout", l_with_save_timeout},
+      {"with_on_conflict", l_with_on_conflict},
       {"with_logger", l_with_logger},
       {"with_on_stream", l_with_on_stream},
       {"on_stream", l_with_on_stream}, /* the peer's name for it */

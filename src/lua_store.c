@@ -274,15 +274,16 @@ static void store_close(da_store *s) {
   free(s);
 }
 
-static const da_store_ops ops = {DA_STORE_VERSION,
-                                 DA_STORE_OWNER_THREAD,
-                                 "lua",
-                                 store_load,
-                                 store_save,
-                                 store_remove,
-                                 store_list,
-                                 store_close,
-                                 NULL};
+static const da_store_ops ops = {
+    .version = DA_STORE_VERSION,
+    .flags = DA_STORE_OWNER_THREAD,
+    .name = "lua",
+    .load = store_load,
+    .save = store_save,
+    .remove = store_remove,
+    .list = store_list,
+    .close = store_close,
+};
 
 da_store *l_store_new(lua_State *L, l_runtime *r, int index) {
   l_store *s;

@@ -21,25 +21,17 @@ static void close_store(da_store *store) {
   free(f);
 }
 
-#define FILE_FLAGS (DA_STORE_DOCUMENT | DA_STORE_LOCAL)
-
-static const da_store_ops durable_ops = {
-    DA_STORE_VERSION, FILE_FLAGS,   "file",
-    da_file_load,     da_file_save, da_file_remove,
-    da_file_list,     close_store,  da_file_quarantine,
-};
-
-static const da_store_ops quick_ops = {
-    DA_STORE_VERSION,
-    FILE_FLAGS | DA_STORE_QUICK,
-    "file",
-    da_file_load,
-    da_file_save,
-    da_file_remove,
-    da_file_list,
-    close_store,
-    da_file_quarantine,
-};
+#define FILE_OPS(more)                                                        \
+  {                                                                           \
+    .version = DA_STORE_VERSION,                                              \
+    .flags = DA_STORE_DOCUMENT | DA_STORE_LOCAL | (more), .name = "file",     \
+    .load = da_file_load, .save = da_file_save, .remove = da_file_remove,     \
+    .list = da_file_list, .close = close_store,                               \
+    .quarantine = da_file_quarantine, .quarantined = da_file_quarantined,     \
+    .load_quarantined = da_file_load_quarantined, .restore = da_file_restore  \
+  }
+static const da_store_ops durable_ops = FILE_OPS(0);
+static const da_store_ops quick_ops = FILE_OPS(DA_STORE_QUICK);
 
 /* `a` + `b` + `c` from malloc; NULL upon failure. */
 static char *join(const char *a, const char *b, const char *c) {

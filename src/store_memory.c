@@ -276,15 +276,14 @@ static void close_store(da_store *base) {
 }
 
 static const da_store_ops memory_ops = {
-    DA_STORE_VERSION,
-    DA_STORE_LOCAL | DA_STORE_QUICK,
-    "memory",
-    load,
-    save,
-    drop,
-    list,
-    close_store,
-    NULL,
+    .version = DA_STORE_VERSION,
+    .flags = DA_STORE_LOCAL | DA_STORE_QUICK,
+    .name = "memory",
+    .load = load,
+    .save = save,
+    .remove = drop,
+    .list = list,
+    .close = close_store,
 };
 
 int da_store_memory(da_store **out, da_err *err) {

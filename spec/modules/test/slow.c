@@ -199,8 +199,14 @@ static void slow_close(da_store *base) {
 }
 
 static const da_store_ops ops = {
-    DA_STORE_VERSION, DA_STORE_DOCUMENT, "slow",     slow_load, slow_save,
-    slow_remove,      slow_list,         slow_close, NULL,
+    .version = DA_STORE_VERSION,
+    .flags = DA_STORE_DOCUMENT,
+    .name = "slow",
+    .load = slow_load,
+    .save = slow_save,
+    .remove = slow_remove,
+    .list = slow_list,
+    .close = slow_close,
 };
 
 static int slow_open(da_store **out, da_text options, da_err *err) {
