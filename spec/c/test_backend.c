@@ -70,9 +70,13 @@ static void close_store(da_store *s) {
 
 static void begin(odd_store *o) {
   memset(o, 0, sizeof *o);
-  o->ops = (da_store_ops){
-      DA_STORE_VERSION, 0,   "odd", give_pieces, save, drop, list,
-      close_store,      NULL};
+  o->ops = (da_store_ops){.version = DA_STORE_VERSION,
+                          .name = "odd",
+                          .load = give_pieces,
+                          .save = save,
+                          .remove = drop,
+                          .list = list,
+                          .close = close_store};
   o->base.ops = &o->ops;
 }
 
@@ -183,6 +187,9 @@ static void failures_without_words(void) {
   CHECK_INT(da_store_list(b, NULL, &err), DA_EPERM);
   CHECK(strstr(err.message, "the odd backend could not list (") != NULL);
   CHECK_INT(da_store_quarantine(b, "x", NULL, NULL, 0, &err), DA_EUNSUPPORTED);
+  CHECK_INT(da_store_quarantined(b, "x", NULL, &err), DA_EUNSUPPORTED);
+  CHECK_INT(da_store_quarantined(b, NULL, NULL, &err), DA_EUNSUPPORTED);
+  CHECK_INT(da_store_restore(b, "x", &err), DA_EUNSUPPORTED);
   o.code = 1; /* a success, whatever it means by it */
   CHECK_INT(da_store_list(b, NULL, &err), DA_OK);
   da_backend_unref(b);
@@ -203,6 +210,9 @@ static void bad_ids(void) {
   CHECK_INT(da_store_load(b, "a/b", &stored, &err), DA_EID);
   CHECK_INT(da_store_save(b, "", &nothing, 0, meta, NULL, &now, &err), DA_EID);
   CHECK_INT(da_store_remove(b, "a\n", &err), DA_EID);
+  CHECK_INT(da_store_quarantined(b, "a/b", NULL, &err), DA_EID);
+  CHECK_INT(da_store_recover(b, "a/b", NULL, NULL, &err), DA_EID);
+  CHECK_INT(da_store_recover(b, "x", "name", NULL, &err), DA_EUNSUPPORTED);
   da_stored_dispose(&stored);
   da_backend_unref(b);
 }
