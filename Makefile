@@ -99,6 +99,12 @@ $(LIB): $(call objects,$(LIB_SOURCES))
 $(B)/bench/%: LDLIBS += -lcjson
 $(B)/spec/c/test_denied: LDLIBS += -Wl,--wrap=getrandom,--wrap=pthread_create
 
+# Memory that fails: see spec/c/memory_kit.h.
+MEMORY := malloc calloc realloc strdup free getcwd fdopendir getpwuid_r \
+  pthread_create curl_easy_init curl_easy_setopt curl_multi_init \
+  curl_multi_add_handle curl_slist_append
+$(B)/spec/c/test_memory_%: LDLIBS += $(MEMORY:%=-Wl,--wrap=%)
+
 FUZZ_MAIN := $(if $(filter fuzz,$(CONFIG)),,$(B)/spec/fuzz/replay.o)
 $(FUZZERS): $(FUZZ_MAIN)
 $(FUZZERS): LDLIBS += $(if $(FUZZ_MAIN),,-fsanitize=fuzzer)
@@ -165,7 +171,7 @@ valgrind: deps-test ## specs tagged #smoke, and examples, under valgrind
 torture: deps-test ## kill, cut the power, fail every call: at length
 	@DA_FULL=1 spec/run torture tsan:torture
 
-# SECONDS=60 make fuzz: how long for each target.
+# make fuzz FUZZ_SECONDS=600 T=json: how long for each target, and which.
 fuzz: deps-test ## libFuzzer on everything that reads what others wrote
 	@spec/fuzz/run
 

@@ -20,6 +20,7 @@ static int agent_new(da_agent **out, da_runtime *rt, da_err *err) {
   da_settings_init(&a->settings);
   da_buf_init(&a->meta, DA_MESSAGE_MAX);
   da_err_clear(&a->load_err);
+  da_err_clear(&a->queue_err);
   *out = a;
   return DA_OK;
 }
@@ -318,10 +319,20 @@ void da_agent_forget_chat(da_agent *a) {
   a->chat = NULL;
 }
 
+/* Saved by its owner alone, who had the chance to flush. */
+static int is_owners(const da_agent *a) {
+  const da_backend *b = a->settings.backend;
+  return b && (da_backend_flags(b) & DA_STORE_OWNER_THREAD);
+}
+
 /* In a forked child the session is the parent's: forgotten, not closed. */
 static void leave_session(da_agent *a) {
-  if (has_own_session(a))
+  da_err ignored;
+  if (has_own_session(a)) {
+    if (!is_owners(a))
+      da_agent_requeue(a, &ignored);
     da_session_close(a->session);
+  }
   a->session = NULL;
 }
 

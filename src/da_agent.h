@@ -24,6 +24,7 @@ struct da_agent {
   double created_at;
   da_history queued; /* what was last given to be saved, or loaded */
   da_err load_err;   /* why the last load failed; DA_OK if it did not */
+  da_err queue_err;  /* why the last change could not even be queued */
   int closed;
   int talking; /* a turn is under way */
   int told_insecure;
@@ -58,6 +59,9 @@ int da_agent_remembers(const da_agent *a);
 
 /* After a change of the conversation: queues it if it is to be saved. */
 void da_agent_changed(da_agent *a);
+
+/* Queues the change that there was no memory for (a->queue_err), if any. */
+int da_agent_requeue(da_agent *a, da_err *err);
 
 /* Closes the chat provider; no turn may be under way. */
 void da_agent_forget_chat(da_agent *a);

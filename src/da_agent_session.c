@@ -75,11 +75,15 @@ static void mark(da_agent *a, const da_history *h) {
 static int continue_with(da_agent *a, da_history *loaded, da_err *err) {
   const da_history *start = &a->settings.start;
   da_history merged;
-  mark(a, loaded);
-  if (da_history_same(&a->history, start))
+  if (da_history_same(&a->history, start)) {
+    mark(a, loaded);
     return DA_OK;
-  if (da_history_merge(&merged, start, &a->history, loaded))
+  }
+  if (da_history_merge(&merged, start, &a->history, loaded)) {
+    da_session_rebase(a->session, start);
     return da_nomem(err);
+  }
+  mark(a, loaded);
   da_history_dispose(loaded);
   *loaded = merged;
   return DA_OK;
@@ -197,7 +201,10 @@ static int queue(da_agent *a, int force, da_err *err) {
   if (!code)
     code = da_session_save(a->session, &a->history, da_buf_text(&meta), force,
                            err);
-  if (!code)
+  da_err_clear(&a->queue_err);
+  if (code)
+    a->queue_err = *err;
+  else
     mark(a, &a->history);
   da_buf_dispose(&meta);
   return code;
@@ -209,6 +216,10 @@ void da_agent_changed(da_agent *a) {
     da_agent_log(a, DA_WARN, &err, "the session was not saved: %s",
                  err.message);
   da_agent_poll(a);
+}
+
+int da_agent_requeue(da_agent *a, da_err *err) {
+  return a->queue_err.code ? queue(a, 0, err) : DA_OK;
 }
 
 static int need_session(da_agent *a, da_err *err) {
@@ -240,6 +251,8 @@ int da_agent_flush(da_agent *a, double seconds, da_err *err) {
   if (!code)
     code = prepare(a, &fresh, err);
   if (!code)
+    code = da_agent_requeue(a, err);
+  if (!code)
     code = da_session_flush(
         a->session, seconds < 0 ? a->settings.save_timeout : seconds, err);
   da_agent_poll(a);
@@ -254,6 +267,10 @@ da_save_state da_agent_save_state(da_agent *a, da_err *err) {
     return DA_SAVE_NONE;
   da_agent_poll(a);
   state = da_session_state(a->session, err);
+  if (a->queue_err.code) {
+    *err = a->queue_err;
+    return DA_SAVE_FAILED;
+  }
   if (state <= DA_SAVE_SAVED && !da_history_same(&a->history, &a->queued))
     state = DA_SAVE_UNSAVED;
   return state;
@@ -275,6 +292,8 @@ int da_agent_load(da_agent *a, da_err *err) {
     code = da_agent_check_idle(a, err);
   if (!code)
     code = prepare(a, &fresh, err);
+  if (!code)
+    code = da_agent_requeue(a, err);
   return code ? code : load(a, 0, err);
 }
 
@@ -310,6 +329,7 @@ int da_agent_delete(da_agent *a, const char *id, da_err *err) {
     read_meta(a);
     memset(&a->last, 0, sizeof a->last);
     da_err_clear(&a->load_err);
+    da_err_clear(&a->queue_err);
   } else if (fresh && a->session) { /* it is still there, then */
     da_err ignored;
     load(a, 1, &ignored);

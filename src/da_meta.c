@@ -1,6 +1,8 @@
 /* da_meta.c - what is stored beside a session's messages (floor 2). */
 #include "da_meta.h"
 
+#include <string.h>
+
 #include "da_clock.h"
 
 /* ---- tokens ---- */
@@ -57,29 +59,54 @@ static int is_ours(da_text key) {
          da_json_equals(key, "updated_at") || da_json_equals(key, "usage");
 }
 
+/* Whether `object` has a member called `name`, which may be empty or have a
+** NUL in it. What memory it takes is `other`'s; -1 without. */
+static int has_member(da_text object, da_text name, da_buf *other) {
+  da_json j;
+  da_text key;
+  da_json_init(&j, object);
+  if (!object.len || !da_json_object(&j))
+    return 0;
+  while (da_json_member(&j, &key) == 1) {
+    da_json_value(&j, NULL);
+    da_buf_reset(other);
+    if (da_json_unescape(other, key, NULL))
+      return -1;
+    if (other->len == name.len &&
+        memcmp(da_buf_text(other).data, name.data, name.len) == 0)
+      return 1;
+  }
+  return 0;
+}
+
 /* The members of `json` that are not ours, but for those that `except` has
 ** too. */
 static void put_others(da_buf *out, da_text json, da_text except) {
   da_json j;
-  da_text key, value, there;
-  da_buf name;
+  da_text key, value;
+  da_buf name, other;
+  int there = 0;
   da_json_init(&j, json);
   if (!json.len || !da_json_object(&j))
     return;
   da_buf_init(&name, json.len);
-  while (da_json_member(&j, &key) == 1) {
+  da_buf_init(&other, except.len);
+  while (there >= 0 && da_json_member(&j, &key) == 1) {
     da_json_value(&j, &value);
     da_buf_reset(&name);
-    da_json_unescape(&name, key, NULL);
-    if (is_ours(key) ||
-        (except.len && name.data &&
-         da_json_get(except, name.data, &there) != DA_JSON_BAD))
+    there = da_json_unescape(&name, key, NULL)
+                ? -1
+                : has_member(except, da_buf_text(&name), &other);
+    if (there || is_ours(key))
       continue;
     da_buf_puts(out, ",");
     da_buf_put(out, key.data - 1,
                (size_t)(value.data + value.len - key.data) + 1);
   }
+  if (there < 0 && !out->failed)
+    out->failed = DA_ENOMEM;
   da_buf_dispose(&name);
+  da_buf_dispose(&other);
 }
 
 static void put_ours(da_buf *out, const da_meta *m) {

@@ -221,6 +221,17 @@ void da_session_set_policy(da_session *s, da_conflict policy) {
   pthread_mutex_unlock(&saver->lock);
 }
 
+void da_session_rebase(da_session *s, const da_history *base) {
+  da_saver *saver = lock(s);
+  da_history_dispose(&s->base);
+  da_history_copy(&s->base, base);
+  free(s->base_meta);
+  s->base_meta = NULL;
+  s->base_meta_len = 0;
+  s->seen = UINT64_MAX; /* no state of the channel */
+  pthread_mutex_unlock(&saver->lock);
+}
+
 void da_want_dispose(da_want *w) {
   da_history_dispose(&w->history);
   free(w->meta);

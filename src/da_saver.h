@@ -53,6 +53,10 @@ void da_session_close(da_session *s);
 int da_session_load(da_session *s, da_history *history, da_buf *meta,
                     da_err *err);
 
+/* The caller could not take what was loaded: of all that is stored it has seen
+** `base` only, as in da_session_open. */
+void da_session_rebase(da_session *s, const da_history *base);
+
 /* Queues a snapshot. `meta` (a JSON object) is copied. `force`: the caller
 ** asked for it in so many words, and flushes next: a corrupt stored session
 ** is put aside instead of being left alone, and no worker is woken for what

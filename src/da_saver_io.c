@@ -21,7 +21,8 @@ typedef struct request {
   void (*settle)(struct request *); /* under the lock, if still wanted */
   da_history history;
   da_buf meta;
-  da_buf ids; /* each with its NUL */
+  char *base_meta; /* a copy of it, from malloc */
+  da_buf ids;      /* each with its NUL */
   int code;
   da_err err;
   int done, abandoned;
@@ -45,6 +46,7 @@ static request *request_new(da_saver *s, da_backend *b, double timeout,
 static void request_free(request *r) {
   da_history_dispose(&r->history);
   da_buf_dispose(&r->meta);
+  free(r->base_meta);
   da_buf_dispose(&r->ids);
   da_backend_unref(r->backend);
   da_backend_unref(r->unused);
@@ -150,11 +152,17 @@ static int begin(request **out, da_session *s, int drain,
 
 /* ---- load ---- */
 
+/* All that asks for memory comes before `settle`: a session whose base is
+** what its agent then does not get would take all of that for removed. */
 static int work_load(request *r) {
   int code = da_channel_reload(r->channel, &r->meta, NULL, &r->err);
-  if (code == DA_OK || code == DA_ENOTFOUND)
-    da_history_copy(&r->history, &r->channel->current);
-  return code;
+  if (code != DA_OK && code != DA_ENOTFOUND)
+    return code;
+  da_history_copy(&r->history, &r->channel->current);
+  if (r->meta.failed)
+    return da_buf_check(&r->meta, "the metadata", &r->err);
+  r->base_meta = da_memdup(r->meta.data, r->meta.len);
+  return r->base_meta ? code : da_nomem(&r->err);
 }
 
 /* What we could not save yet goes after what was read, and stays pending. */
@@ -183,10 +191,10 @@ static void settle_load(request *r) {
   r->history = merged;
   s->seen = r->channel->state;
   s->saw = r->channel->exists;
-  /* Without memory for it, the tokens of before are counted twice. */
   free(s->base_meta);
-  s->base_meta = da_memdup(r->meta.data, r->meta.len);
-  s->base_meta_len = s->base_meta ? r->meta.len : 0;
+  s->base_meta = r->base_meta;
+  s->base_meta_len = r->meta.len;
+  r->base_meta = NULL;
 }
 
 int da_session_load(da_session *s, da_history *history, da_buf *meta,
@@ -200,9 +208,9 @@ int da_session_load(da_session *s, da_history *history, da_buf *meta,
     return code;
   if (code == DA_OK || code == DA_ENOTFOUND) {
     da_history_copy(history, &r->history);
-    da_buf_put(meta, r->meta.data, r->meta.len);
-    if (meta->failed)
-      code = da_buf_check(meta, "the metadata", err);
+    da_buf_dispose(meta);
+    *meta = r->meta;
+    da_buf_init(&r->meta, 0);
   }
   request_free(r);
   return code;

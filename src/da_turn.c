@@ -172,11 +172,13 @@ static int remember(da_turn *t, da_err *err) {
   return DA_OK;
 }
 
-static int finish(da_turn *t, da_err *err) {
+int da_turn_keep(da_turn *t, da_err *err) {
   da_agent *a = t->agent;
   int code = remember(t, err);
-  if (code)
+  if (code) {
+    tell_failure(a, err);
     return code;
+  }
   a->last = t->answer.usage;
   da_usage_add(&a->total, &a->last);
   a->has_last = 1;
@@ -188,7 +190,17 @@ static int finish(da_turn *t, da_err *err) {
                t->answer.text.len, a->finish_reason, (long long)a->last.total);
   if (da_agent_remembers(a))
     da_agent_changed(a);
-  return 1;
+  return DA_OK;
+}
+
+/* 1 if the provider could write down all of its answer. The text has a block
+** of its own from here on, be it empty: taking it cannot fail. */
+static int answered(da_turn *t, da_err *err) {
+  int code = da_buf_check(&t->answer.message, "the answer", err);
+  da_buf_put(&t->answer.text, "", 0);
+  if (!code)
+    code = da_buf_check(&t->answer.text, "the answer", err);
+  return code ? code : 1;
 }
 
 int da_turn_step(da_turn *t, double seconds, da_err *err) {
@@ -196,7 +208,7 @@ int da_turn_step(da_turn *t, double seconds, da_err *err) {
   da_err_clear(err);
   code = t->provider->ops->step(t->provider, t->call, seconds, err);
   if (code == 1)
-    code = finish(t, err);
+    code = answered(t, err);
   if (code < 0 && err->code != code) /* a listener that gave no reason */
     da_fail(err, code, "the turn was ended (%s)", da_code_name(code));
   if (code < 0)
@@ -231,12 +243,10 @@ static int talk(da_agent *a, const char *question, da_delta_fn delta,
   do
     code = da_turn_step(t, 3600, err);
   while (code == 0);
-  if (code == 1) {
-    code = DA_OK;
+  if (code == 1)
+    code = da_turn_keep(t, err);
+  if (code == DA_OK)
     *text = da_buf_take(&t->answer.text, NULL);
-    if (!*text)
-      code = da_nomem(err);
-  }
   da_turn_free(t);
   return code;
 }

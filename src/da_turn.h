@@ -15,12 +15,16 @@ int da_agent_check(da_agent *a, da_err *err);
 int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
                   void *ctx, da_err *err);
 
-/* Works for at most about `seconds`. 1: done, the conversation has the turn;
-** 0: not yet; negative: failed, everything is as it was. */
+/* Works for at most about `seconds`. 1: the answer is there; 0: not yet;
+** negative: failed, everything is as it was. */
 int da_turn_step(da_turn *t, double seconds, da_err *err);
 
 /* The answer's text, after a step returned 1; until da_turn_free. */
 da_text da_turn_text(const da_turn *t);
+
+/* Then the conversation gets the turn, and is saved: a caller who cannot take
+** the text lets the turn go instead. DA_OK, or everything is as it was. */
+int da_turn_keep(da_turn *t, da_err *err);
 
 /* Breaks the turn off if it was not done. NULL is fine. */
 void da_turn_free(da_turn *t);

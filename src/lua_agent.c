@@ -72,7 +72,7 @@ int l_agent_new(lua_State *L) {
     return 1;
   p = l_provider_new(L, a->runtime, 4);
   if (!p || da_agent_set_provider(a->agent, p, &err))
-    return luaL_error(L, "out of memory");
+    return l_raise_nomem(L);
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, -2, L_PROVIDER);
   return 1;

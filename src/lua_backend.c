@@ -156,7 +156,7 @@ static da_backend *wrap_table(lua_State *L, int index, int arg) {
   lua_setiuservalue(L, -2, 1);
   store = l_store_new(L, b->runtime, index);
   if (!store)
-    luaL_error(L, "out of memory");
+    l_raise_nomem(L);
   give(L, b, store);
   lua_pushvalue(L, index);
   lua_pushvalue(L, -2);

@@ -140,16 +140,34 @@ static int l_take(lua_State *L) {
 }
 
 int l_error_take(lua_State *L, int index, int code, da_err *err) {
+  int status;
   index = lua_absindex(L, index);
   lua_pushcfunction(L, l_take);
   lua_pushvalue(L, index);
   lua_pushlightuserdata(L, err);
   lua_pushinteger(L, code);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    return da_fail(err, code, "an error that cannot be printed");
-  }
-  return err->code;
+  status = lua_pcall(L, 3, 0, 0);
+  if (status == LUA_OK)
+    return err->code;
+  lua_pop(L, 1);
+  return status == LUA_ERRMEM
+             ? da_nomem(err)
+             : da_fail(err, code, "an error that cannot be printed");
+}
+
+int l_error_caught(lua_State *L, int status, int code, da_err *err) {
+  return status == LUA_ERRMEM ? da_nomem(err) : l_error_take(L, -1, code, err);
+}
+
+int l_raise_nomem(lua_State *L) {
+  da_err err;
+  da_nomem(&err);
+  return l_raise(L, &err);
+}
+
+void l_check_stack(lua_State *L, int slots) {
+  if (!lua_checkstack(L, slots))
+    l_raise_nomem(L);
 }
 
 /* ---- buffers ---- */

@@ -21,6 +21,18 @@ int l_raise(lua_State *L, const da_err *err);
 ** `index`: the code of an error object of ours, `code` for anything else. */
 int l_error_take(lua_State *L, int index, int code, da_err *err);
 
+/* The same for what a protected call that ended with `status` left at the top
+** of the stack: DA_ENOMEM where Lua ran out of memory. */
+int l_error_caught(lua_State *L, int status, int code, da_err *err);
+
+/* Raises an error object of DA_ENOMEM, or Lua's own error if there is no memory
+** even for that. */
+int l_raise_nomem(lua_State *L);
+
+/* luaL_checkstack, but what fails is memory: nothing of ours is so deep that
+** Lua's limit would be met. */
+void l_check_stack(lua_State *L, int slots);
+
 /* Makes the metatables; leaves the stack as it was. */
 void l_error_open(lua_State *L);
 

@@ -28,8 +28,8 @@ da_history *l_history_take(lua_State *L, int index, int arg) {
     da_message *m;
     lua_geti(L, index, i);
     m = l_message_take(L, -1, &err);
-    if (m && da_history_append(h, m))
-      luaL_error(L, "out of memory");
+    if (m ? da_history_append(h, m) != DA_OK : err.code == DA_ENOMEM)
+      l_raise_nomem(L);
     if (!m) {
       lua_pushfstring(L, "message %d: %s", (int)i, err.message);
       luaL_argerror(L, arg, lua_tostring(L, -1));

@@ -114,7 +114,7 @@ static void push_next(reader *r) {
     push_scalar(r);
     return;
   }
-  luaL_checkstack(r->L, 8, "nested JSON");
+  l_check_stack(r->L, 8);
   if (type == DA_JSON_OBJECT)
     push_object(r);
   else
@@ -123,7 +123,7 @@ static void push_next(reader *r) {
 
 /* Pushes the slots of what is known. */
 static void open_reader(reader *r, lua_State *L) {
-  luaL_checkstack(L, KNOWN + 8, "JSON");
+  l_check_stack(L, KNOWN + 8);
   memset(r, 0, sizeof *r);
   r->L = L;
   r->known = lua_gettop(L) + 1;

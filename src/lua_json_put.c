@@ -106,7 +106,7 @@ static void put_table(writer *w, int index) {
   lua_Integer n;
   if (++w->depth > MOST_LEVELS)
     refuse(w, "it is nested too deep (or in a circle)");
-  luaL_checkstack(w->L, 8, "nested tables");
+  l_check_stack(w->L, 8);
   n = is_marked(w->L, index) ? (lua_Integer)lua_rawlen(w->L, index)
                              : array_length(w->L, index);
   if (n >= 0)
@@ -140,12 +140,18 @@ static void put(writer *w, int index) {
   }
 }
 
+static void check_written(const writer *w) {
+  if (w->out->failed == DA_ENOMEM)
+    l_raise_nomem(w->L);
+  if (w->out->failed)
+    refuse(w, "too large");
+}
+
 void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
                 int arg) {
   writer w = {L, out, what, arg, 0};
   put(&w, lua_absindex(L, index));
-  if (out->failed)
-    refuse(&w, out->failed == DA_ENOMEM ? "out of memory" : "too large");
+  check_written(&w);
 }
 
 /* ---- messages ---- */
@@ -185,8 +191,7 @@ static void put_message(lua_State *L, int index, da_buf *out) {
     lua_pop(L, 1);
   }
   da_buf_puts(out, "}");
-  if (out->failed)
-    refuse(&w, out->failed == DA_ENOMEM ? "out of memory" : "too large");
+  check_written(&w);
 }
 
 /* (table, buffer) */
@@ -211,6 +216,7 @@ da_message *l_message_take(lua_State *L, int index, da_err *err) {
   da_text text;
   da_buf *b;
   da_message *m;
+  int status;
   index = lua_absindex(L, index);
   if (lua_type(L, index) == LUA_TSTRING) {
     text.data = lua_tolstring(L, index, &text.len);
@@ -235,10 +241,11 @@ da_message *l_message_take(lua_State *L, int index, da_err *err) {
   lua_pushcfunction(L, l_put_message);
   lua_pushvalue(L, index);
   lua_pushlightuserdata(L, b);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK) {
+  status = lua_pcall(L, 2, 0, 0);
+  if (status == LUA_OK) {
     m = parse(da_buf_text(b), err);
   } else {
-    l_error_take(L, -1, DA_EINVAL, err);
+    l_error_caught(L, status, DA_EINVAL, err);
     lua_pop(L, 1);
     m = NULL;
   }

@@ -250,10 +250,12 @@ static int provider_step(da_provider *p, da_call *c, double seconds,
                          da_err *err) {
   l_runtime *r = ((l_provider *)p)->runtime;
   lua_State *L = r->L;
-  int top;
+  int status, top;
   (void)seconds;
-  if (!L || !lua_checkstack(L, 10))
+  if (!L)
     return da_fail(err, DA_EPROVIDER, "the provider cannot be called now");
+  if (!lua_checkstack(L, 10))
+    return da_nomem(err);
   c->err = err;
   top = lua_gettop(L);
   c->serial = ++r->serial;
@@ -261,8 +263,9 @@ static int provider_step(da_provider *p, da_call *c, double seconds,
   r->calls = c;
   lua_pushcfunction(L, l_run);
   lua_pushlightuserdata(L, c);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK && !c->code)
-    c->code = l_error_take(L, -1, DA_EPROVIDER, err);
+  status = lua_pcall(L, 1, 0, 0);
+  if (status != LUA_OK && !c->code)
+    c->code = l_error_caught(L, status, DA_EPROVIDER, err);
   lua_settop(L, top);
   r->calls = c->outer;
   if (c->code)

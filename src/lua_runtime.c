@@ -24,15 +24,17 @@ static const da_transport_ops *find_transport(void *ctx, da_err *err) {
   l_runtime *r = ctx;
   lua_State *L = r->L;
   const da_transport_ops *ops = NULL;
+  int status;
   if (!lua_checkstack(L, 8)) {
     da_nomem(err);
     return NULL;
   }
   lua_pushcfunction(L, l_find);
-  if (lua_pcall(L, 0, 1, 0) == LUA_OK)
+  status = lua_pcall(L, 0, 1, 0);
+  if (status == LUA_OK)
     ops = lua_touserdata(L, -1);
   else
-    l_error_take(L, -1, DA_EUNSUPPORTED, err);
+    l_error_caught(L, status, DA_EUNSUPPORTED, err);
   lua_pop(L, 1);
   return ops;
 }

@@ -12,7 +12,7 @@
 /* What the core refuses is the argument's fault. */
 static int done(lua_State *L, int code, const da_err *err, int arg) {
   if (code == DA_ENOMEM)
-    return luaL_error(L, "out of memory");
+    return l_raise_nomem(L);
   if (code) {
     lua_pushfstring(L, "%s: %s", da_code_name(code), err->message);
     return luaL_argerror(L, arg, lua_tostring(L, -1));

@@ -204,12 +204,13 @@ static int l_run(lua_State *L) {
 }
 
 /* An error of the function itself, at the top of the stack. */
-static int raised(lua_State *L, job *j) {
+static int raised(lua_State *L, int status, job *j) {
   if (lua_touserdata(L, -1) == &interrupted)
     return da_fail(j->err, DA_ETIMEOUT,
                    "the backend's %s took too long and was stopped",
                    j->function);
-  l_error_take(L, -1, DA_EBACKEND, j->err);
+  if (l_error_caught(L, status, DA_EBACKEND, j->err) == DA_ENOMEM)
+    return DA_ENOMEM;
   char why[sizeof j->err->message];
   memcpy(why, j->err->message, sizeof why);
   return da_fail(j->err, DA_EBACKEND, "the backend's %s failed: %.400s",
@@ -221,8 +222,10 @@ static int call(job *j) {
   lua_State *L = r->L;
   lua_Hook hook;
   double before = r->deadline;
-  int mask, count, top;
-  if (!L || !lua_checkstack(L, 20))
+  int status, mask, count, top;
+  if (L && !lua_checkstack(L, 20))
+    return da_nomem(j->err);
+  if (!L)
     return da_fail(j->err, DA_ECLOSED, "the backend cannot be called now");
   hook = lua_gethook(L);
   mask = lua_gethookmask(L);
@@ -232,8 +235,9 @@ static int call(job *j) {
   lua_sethook(L, count_hook, LUA_MASKCOUNT, 1000);
   lua_pushcfunction(L, l_run);
   lua_pushlightuserdata(L, j);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-    j->code = raised(L, j);
+  status = lua_pcall(L, 1, 0, 0);
+  if (status != LUA_OK)
+    j->code = raised(L, status, j);
   lua_sethook(L, hook, mask, count);
   lua_settop(L, top);
   r->deadline = before;

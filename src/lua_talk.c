@@ -36,7 +36,7 @@ static int l_hear(lua_State *L) {
 static int hear(void *ctx, da_text delta, da_err *err) {
   listener *l = ctx;
   lua_State *L = l->agent->runtime->L;
-  int code = DA_OK;
+  int status, code = DA_OK;
   if (!l->turn)
     return DA_OK;
   if (!lua_checkstack(L, 8))
@@ -44,9 +44,11 @@ static int hear(void *ctx, da_text delta, da_err *err) {
   lua_pushcfunction(L, l_hear);
   lua_pushlightuserdata(L, (void *)l->turn);
   lua_pushlightuserdata(L, &delta);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-    l_error_take(L, -1, DA_ECALLBACK, err);
-    err->code = code = DA_ECALLBACK;
+  status = lua_pcall(L, 2, 1, 0);
+  if (status != LUA_OK) {
+    code = l_error_caught(L, status, DA_ECALLBACK, err);
+    if (code != DA_ENOMEM)
+      err->code = code = DA_ECALLBACK;
   } else if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
     code = da_fail(err, DA_ECANCELLED, "on_delta returned false");
   }
@@ -82,6 +84,23 @@ static void find_listener(lua_State *L, int streaming) {
   lua_settop(L, 3);
 }
 
+static int l_text(lua_State *L) {
+  const da_text *text = lua_touserdata(L, 1);
+  lua_pushlstring(L, text->data, text->len);
+  return 1;
+}
+
+/* Pushes the answer, and only then the conversation gets it: without memory
+** for the string nothing has been said. */
+static int take_answer(lua_State *L, da_turn *t, da_err *err) {
+  da_text text = da_turn_text(t);
+  lua_pushcfunction(L, l_text);
+  lua_pushlightuserdata(L, &text);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+    return da_nomem(err);
+  return da_turn_keep(t, err);
+}
+
 static int talk(lua_State *L, int streaming) {
   l_agent *a = l_agent_check(L);
   listener l = {a, NULL};
@@ -98,16 +117,16 @@ static int talk(lua_State *L, int streaming) {
   code = da_turn_start(t, a->agent, text, streaming ? hear : NULL, &l, &err);
   if (code)
     *t = NULL;
-  while (code == 0)
-    code = da_turn_step(*t, 3600, &err);
+  else
+    do
+      code = da_turn_step(*t, 3600, &err);
+    while (code == 0);
+  if (code == 1)
+    code = take_answer(L, *t, &err);
   l_leave(a->runtime, before);
-  if (code == 1) {
-    text = da_turn_text(*t);
-    lua_pushlstring(L, text.data, text.len);
-  }
   da_turn_free(*t);
   *t = NULL;
-  return code == 1 ? 1 : l_fail(L, &err);
+  return code ? l_fail(L, &err) : 1;
 }
 
 int l_agent_ask(lua_State *L) {

@@ -47,7 +47,7 @@ static int from_passwd(char **path, da_err *err) {
   struct passwd entry, *found = NULL;
   size_t size = 1024;
   char *room = NULL;
-  int rc;
+  int rc, known;
   *path = NULL;
   do {
     char *more = realloc(room, size *= 2);
@@ -58,12 +58,13 @@ static int from_passwd(char **path, da_err *err) {
     room = more;
     rc = getpwuid_r(geteuid(), &entry, room, size, &found);
   } while (rc == EINTR || (rc == ERANGE && size < (size_t)1 << 20));
-  if (found && found->pw_dir && found->pw_dir[0] == '/')
+  known = found && found->pw_dir && found->pw_dir[0] == '/';
+  if (known)
     *path = join(found->pw_dir, "/.deepagent", "/sessions");
-  free(room);
+  free(room); /* and with it what `found` tells */
   if (*path)
     return DA_OK;
-  if (found && found->pw_dir && found->pw_dir[0] == '/')
+  if (known || rc == ENOMEM)
     return da_nomem(err);
   return da_fail(err, DA_EINVAL,
                  "no home directory is known: set DEEPAGENT_HOME or give the "

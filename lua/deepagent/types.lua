@@ -137,7 +137,8 @@
 ---@class deepagent.Backend
 local Backend = {}
 
----Replaces what is stored, whatever it is. Raises if `messages` is no list.
+---Replaces what is stored; what cannot be read is put aside first. Raises if
+---`messages` is no list.
 ---@param id string
 ---@param messages deepagent.Message[]
 ---@param info? deepagent.Info
@@ -165,6 +166,40 @@ function Backend:list() end
 ---The directory of a file backend.
 ---@return string path
 function Backend:path() end
+
+---What a session that cannot be read still holds; changes nothing. nil alone:
+---there is no such session.
+---@param id string
+---@param name? string one of quarantined(), instead of what is stored
+---@return deepagent.Message[]? messages
+---@return deepagent.Recovery|deepagent.Error|nil report or the error
+function Backend:recover(id, name) end
+
+---What was put aside because it could not be read. File backends only.
+---@param id? string default: of all sessions
+---@return deepagent.Quarantined[]? list
+---@return deepagent.Error? err
+function Backend:quarantined(id) end
+
+---Makes it the stored session again; if there is one, they change places.
+---@param name string
+---@return true? ok
+---@return deepagent.Error? err
+function Backend:restore(name) end
+
+---@class deepagent.Recovery
+---@field intact boolean it can be loaded as it is
+---@field why? deepagent.Error why it cannot
+---@field bytes integer of what was looked at
+---@field dropped { offset: integer, bytes: integer }[] what was no message
+---@field doubles integer messages that stood there more than once
+---@field info deepagent.Info
+
+---@class deepagent.Quarantined
+---@field name string
+---@field id string
+---@field time number seconds since 1970
+---@field bytes integer
 
 -- Options ------------------------------------------------------------------
 
@@ -197,6 +232,7 @@ function Backend:path() end
 ---@field memory_backend? deepagent.Backend|deepagent.LuaBackend|string
 ---@field auto_save? boolean
 ---@field save_timeout? number
+---@field on_conflict? "merge"|"error"|"overwrite"
 ---@field logger? deepagent.Logger
 ---@field on_stream? deepagent.OnDelta
 
@@ -289,6 +325,11 @@ function Agent:with_auto_save(on) end
 ---@return deepagent.Agent self
 function Agent:with_save_timeout(seconds) end
 
+---What a save does where somebody else has changed the stored session.
+---@param policy "merge"|"error"|"overwrite" default "merge"
+---@return deepagent.Agent self
+function Agent:with_on_conflict(policy) end
+
 ---@param f? deepagent.Logger
 ---@return deepagent.Agent self
 function Agent:with_logger(f) end
@@ -373,7 +414,16 @@ function Agent:flush(seconds) end
 ---"unsaved": it has changed since it was last loaded or given to be saved.
 ---@return "none"|"saved"|"pending"|"unsaved"|"failed" state
 ---@return deepagent.Error? err with "failed"
+---@return deepagent.SaveCounts counts
 function Agent:save_status() end
+
+---What happened to the agent's saves.
+---@class deepagent.SaveCounts
+---@field saves integer it was stored
+---@field failures integer it could not be, was kept, and tried again
+---@field retries integer somebody else was just faster: at once again
+---@field merges integer it was put after what somebody else had stored
+---@field quarantines integer corrupt bytes in its place were put aside
 
 ---Another agent with the same settings.
 ---@return deepagent.Agent

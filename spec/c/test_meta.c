@@ -58,6 +58,11 @@ static void others_members_stay(void) {
   CHECK_STR(other(merge("{}", "{\"a\":1}", "{\"b\":2}"), "a"), "1");
   CHECK_STR(other(merge("{}", "{\"a\":1}", "{\"b\":2}"), "b"), "2");
   CHECK_STR(other(merge("{}", "{\"a\":1}", "{\"\\u0061\":2}"), "a"), "2");
+  /* Found by fuzz_meta: a name that is empty, or has a NUL in it, is one
+  ** like any other. */
+  CHECK_STR(other(merge("{}", "{\"\":1}", "{\"\":2}"), ""), "2");
+  CHECK(strstr(merge("{}", "{\"a\\u0000b\":1}", "{\"a\":2}"),
+               ",\"a\":2,\"a\\u0000b\":1}") != NULL);
 }
 
 static void times(void) {
