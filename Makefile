@@ -18,7 +18,7 @@ MODE_clang := -O2
 MODE_asan := -O1 -g -fno-omit-frame-pointer \
   -fsanitize=address,undefined -fno-sanitize-recover=all
 MODE_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
-MODE_coverage := -O0 -g --coverage -fprofile-update=atomic
+MODE_coverage := -O0 -g --coverage -fprofile-update=atomic -DDA_COVERAGE
 MODE_fuzz := -O1 -g -fno-omit-frame-pointer \
   -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 MODE := $(MODE_$(CONFIG))
@@ -97,6 +97,7 @@ $(LIB): $(call objects,$(LIB_SOURCES))
 
 # What a single program needs beyond the library.
 $(B)/bench/%: LDLIBS += -lcjson
+$(B)/spec/c/test_denied: LDLIBS += -Wl,--wrap=getrandom,--wrap=pthread_create
 
 # Memory that fails: see spec/c/memory_kit.h.
 MEMORY := malloc calloc realloc strdup free getcwd fdopendir getpwuid_r \

@@ -46,8 +46,7 @@ int da_message_walk(da_json *j, da_message_parts *parts, da_err *err) {
   int more, code, n = 0;
   memset(parts, 0, sizeof *parts);
   if (!da_json_object(j))
-    return j->why ? da_json_error(j, err)
-                  : not_a_message(err, "it is no object");
+    return not_a_message(err, "it is no object");
   for (; (more = da_json_member(j, &key)) == 1; n++) {
     /* Ours are in front, as we write them, if these are they. */
     if (n == 2 && parts->id.data == begin + 6 && parts->created.data &&

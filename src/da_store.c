@@ -63,7 +63,7 @@ const char *da_backend_name(const da_backend *b) {
 }
 
 int da_store_result(da_backend *b, int code, const char *verb, da_err *err) {
-  if (code < 0 && err && err->code != code)
+  if (code < 0 && err->code != code)
     return da_fail(err, code, "the %s backend could not %s (%s)",
                    b->store->ops->name, verb, da_code_name(code));
   return code < 0 ? code : DA_OK;

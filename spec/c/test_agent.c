@@ -2,6 +2,8 @@
 ** model: talking, settings, history. Sessions: test_agent_session.c. */
 #include "agent_kit.h"
 
+#include "da_turn.h"
+
 /* ---- talking ---- */
 
 static void without_memory(void) {
@@ -149,6 +151,7 @@ static int on_delta_meddles(void *ctx, da_text delta, da_err *e) {
   (void)delta;
   (void)e;
   CHECK_INT(da_agent_ask(l->agent, "again", &text, &err), DA_EBUSY);
+  CHECK_INT(da_agent_check(l->agent, &err), DA_EBUSY);
   CHECK_INT(da_agent_close(l->agent, &err), DA_EBUSY);
   CHECK_INT(da_agent_clear(l->agent, &err), DA_EBUSY);
   CHECK_INT(da_agent_set_provider(l->agent, parrot_new(&other), &err),
@@ -349,6 +352,31 @@ static void refused(void) {
   da_runtime_free(rt);
 }
 
+/* A transport that a host gives, of another version or one that does not
+** open. */
+static int never_opens(da_transport **out, da_err *e) {
+  (void)out;
+  return da_fail(e, DA_ENETWORK, "no way out");
+}
+
+static void odd_transports(void) {
+  da_transport_ops ops = {.version = 0, .name = "odd", .open = never_opens};
+  for (uint32_t version = 0; version < 2; version++) {
+    da_runtime *rt = NULL;
+    da_agent *a = NULL;
+    ops.version = version;
+    CHECK_INT(da_runtime_new(&rt, &ops, &err), DA_OK);
+    CHECK_INT(da_agent_new(&a, rt, "m", "https://x.test/v1", "k", &err),
+              DA_OK);
+    CHECK_INT(kit_ask_fails(a, "hi"), version ? DA_ENETWORK : DA_EUNSUPPORTED);
+    CHECK_STR(err.message, version ? "no way out"
+                                   : "the HTTP transport is of another "
+                                     "version");
+    da_agent_free(a);
+    da_runtime_free(rt);
+  }
+}
+
 int main(void) {
   RUN(without_memory);
   RUN(with_memory);
@@ -364,5 +392,6 @@ int main(void) {
   RUN(clones);
   RUN(another_provider);
   RUN(refused);
+  RUN(odd_transports);
   return check_done();
 }

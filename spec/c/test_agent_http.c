@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 static da_err err;
 
@@ -273,6 +274,12 @@ static void openai_and_ollama(void) {
   da_agent_free(a);
   s = start(url, sizeof url, plain, NULL);
   setenv("OPENAI_API_KEY", "sk-from-env", 1);
+  setenv("OPENAI_ORG_ID", "org-1\nX-Evil: 1", 1);
+  CHECK_INT(da_openai(&a, rt, "m", NULL, &err), DA_EINVAL);
+  setenv("OPENAI_ORG_ID", "org-1", 1);
+  setenv("OPENAI_PROJECT_ID", "p\r", 1);
+  CHECK_INT(da_openai(&a, rt, "m", NULL, &err), DA_EINVAL);
+  unsetenv("OPENAI_PROJECT_ID");
   setenv("OPENAI_BASE_URL", url, 1);
   setenv("OPENAI_ORG_ID", "org-1", 1);
   CHECK_INT(da_openai(&a, rt, "m", NULL, &err), DA_OK);
@@ -288,6 +295,34 @@ static void openai_and_ollama(void) {
   unsetenv("OPENAI_BASE_URL");
   unsetenv("OPENAI_ORG_ID");
   CHECK_INT(da_ollama(&a, rt, "llama", &err), DA_OK);
+  end(a);
+}
+
+/* ---- forks ---- */
+
+static void fork_between_asks(void) {
+  char url[64], *text = NULL;
+  server *s = start(url, sizeof url, plain, plain);
+  da_agent *a = NULL;
+  int status = -1;
+  pid_t pid;
+  s->answers[2] = plain;
+  CHECK_INT(da_runtime_new(&rt, &da_transport_curl, &err), DA_OK);
+  CHECK_INT(da_agent_new(&a, rt, "m", url, "k", &err), DA_OK);
+  CHECK_INT(da_agent_ask(a, "one", &text, &err), DA_OK);
+  free(text);
+  pid = fork();
+  if (pid == 0) { /* connections of its own */
+    alarm(20);
+    CHECK_INT(da_agent_ask(a, "child", &text, &err), DA_OK);
+    CHECK_STR(text, "Paris.");
+    CHECK_EXIT(check_failed_here);
+  }
+  CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+  CHECK_INT(status, 0);
+  CHECK_INT(da_agent_ask(a, "parent", &text, &err), DA_OK);
+  free(text);
+  stop(s);
   end(a);
 }
 
@@ -332,6 +367,10 @@ int main(void) {
   RUN(errors);
   RUN(silence);
   RUN(openai_and_ollama);
+  if (!kit_no_fork())
+    RUN(fork_between_asks);
+  else
+    SKIP("fork_between_asks", kit_no_fork());
   if (system("gcc --version >/dev/null 2>&1") == 0)
     RUN(headers_in_c99);
   else

@@ -382,7 +382,7 @@ static void fork_in_a_conversation(void) {
     ASK(a, "child");
     CHECK_INT(da_agent_flush(a, 10, &err), DA_OK);
     CHECK_INT(da_agent_close(a, &err), DA_OK);
-    _exit(check_failed_here);
+    CHECK_EXIT(check_failed_here);
   }
   CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
   CHECK_INT(status, 0);

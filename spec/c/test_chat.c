@@ -70,6 +70,75 @@ static void whole_details(void) {
   dispose(&o);
 }
 
+static void check_usage(const char *usage, int64_t prompt, int64_t completion,
+                        int64_t total) {
+  char body[512];
+  outcome o;
+  begin(&o);
+  snprintf(body, sizeof body, "{\"usage\":%s,\"choices\":[{\"message\":%s}]}",
+           usage, SAYS("\"content\":\"x\""));
+  CHECK_INT(chat_read_answer(&reply, text(body), &o.a, &o.err), DA_OK);
+  CHECK_INT(o.a.usage.prompt, prompt);
+  CHECK_INT(o.a.usage.completion, completion);
+  CHECK_INT(o.a.usage.total, total);
+  CHECK_INT(o.a.has_usage, total > 0);
+  dispose(&o);
+}
+
+/* Counts that nobody can mean count nothing. */
+static void odd_usages(void) {
+  check_usage("{\"prompt_tokens\":9223372036854775807,"
+              "\"completion_tokens\":1}",
+              INT64_MAX, 1, INT64_MAX);
+  check_usage("{\"prompt_tokens\":-1,\"completion_tokens\":-2.5}", 0, 0, 0);
+  check_usage("{\"prompt_tokens\":1e300,\"completion_tokens\":2.0}", 0, 2, 2);
+  check_usage("{\"prompt_tokens\":\"3\",\"total_tokens\":4}", 0, 0, 4);
+  check_usage("{}", 0, 0, 0);
+}
+
+/* What is shown is printable ASCII, whatever the service escapes. */
+static void names_are_plain(void) {
+  outcome o;
+  char body[1024], longest[400];
+  begin(&o);
+  CHECK_INT(chat_read_answer(
+                &reply,
+                text("{\"model\":\"a\\u0041\\n\\\"\\/b\\u00e9\\tc\\u0007\","
+                     "\"choices\":[{\"finish_reason\":\"st\\u006fp\xC3\xA9\","
+                     "\"message\":" SAYS("\"content\":\"x\"") "}]}"),
+                &o.a, &o.err),
+            DA_OK);
+  CHECK_STR(o.a.model, "aA\"/bc");
+  CHECK_STR(o.a.finish_reason, "stop");
+  dispose(&o);
+  begin(&o);
+  memset(longest, 'm', sizeof longest - 1);
+  longest[sizeof longest - 1] = '\0';
+  snprintf(body, sizeof body,
+           "{\"model\":\"%s\",\"choices\":[{\"message\":%s}]}", longest,
+           SAYS("\"content\":\"x\""));
+  CHECK_INT(chat_read_answer(&reply, text(body), &o.a, &o.err), DA_OK);
+  CHECK_INT(strlen(o.a.model), sizeof o.a.model - 1);
+  dispose(&o);
+}
+
+/* A text beside calls of tools is kept, the calls are not: what cannot be
+** answered would make the next request invalid. */
+static void calls_beside_a_text(void) {
+  check_whole(MESSAGE(SAYS("\"content\":\"x\",\"tool_calls\":[{\"id\":\"1\"}],"
+                           "\"n\":1")),
+              "x", SAYS("\"content\":\"x\",\"n\":1"));
+  check_whole(MESSAGE(SAYS("\"function_call\":{\"name\":\"f\"},"
+                           "\"content\":\"x\"")),
+              "x", SAYS("\"content\":\"x\""));
+  /* None is none, in whatever way it is said. */
+  check_whole(MESSAGE(SAYS("\"content\":\"x\",\"tool_calls\":[],"
+                           "\"function_call\":{\"name\":\"\"}")),
+              "x",
+              SAYS("\"content\":\"x\",\"tool_calls\":[],"
+                   "\"function_call\":{\"name\":\"\"}"));
+}
+
 static void check_refused(const char *body, int code, int retryable) {
   outcome o;
   begin(&o);
@@ -103,6 +172,30 @@ static void whole_errors(void) {
   check_refused("{\"error\":{\"type\":\"server_error\"}}", DA_EAPI, 1);
   check_refused("[{\"error\":{\"code\":429}}]", DA_ERATE, 1);
   check_refused("{\"choices\":[{\"error\":{\"code\":502}}]}", DA_ESERVER, 1);
+  check_refused("{\"choices\":[{\"error\":\"\"}]}", DA_EPROTOCOL, 0);
+  check_refused("{\"choices\":[{\"finish_reason\":\"tool_calls\","
+                "\"message\":{\"content\":null}}]}",
+                DA_EPROTOCOL, 0);
+  check_refused(MESSAGE("{\"content\":null,\"function_call\":{\"name\":"
+                        "\"f\"}}"),
+                DA_EUNSUPPORTED, 0);
+}
+
+/* A service's own words where the status says that all is well. */
+static void errors_in_a_200(void) {
+  check_refused("{\"error\":{\"code\":\"insufficient_quota\"}}", DA_EQUOTA, 0);
+  check_refused("{\"error\":{\"code\":\"context_length_exceeded\"}}",
+                DA_ECONTEXT, 0);
+  check_refused("{\"error\":{\"type\":\"authentication_error\"}}", DA_EAUTH,
+                0);
+  check_refused("{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\"}}", DA_ERATE,
+                1);
+  check_refused("{\"error\":{\"status\":\"UNAVAILABLE\"}}", DA_ESERVER, 1);
+  check_refused("{\"error\":{\"code\":418}}", DA_EAPI, 0);
+  check_refused("{\"error\":{\"code\":400}}", DA_EAPI, 0);
+  check_refused("{\"error\":{\"code\":422}}", DA_EAPI, 0);
+  check_refused("{\"error\":{\"code\":404}}", DA_ENOTFOUND, 0);
+  check_refused("{\"error\":{\"code\":700}}", DA_EAPI, 0);
 }
 
 /* ---- errors ---- */
@@ -169,6 +262,29 @@ static void words_of_services(void) {
               DA_EBADREQUEST, 0, "a?b??c");
 }
 
+/* The message may lie deeper, or not be there. */
+static void hidden_messages(void) {
+  check_error(400, "{\"message\":{\"detail\":\"deep\"}}", DA_EBADREQUEST, 0,
+              "deep");
+  check_error(400, "{\"error\":{\"error\":{\"msg\":\"deeper\"}}}",
+              DA_EBADREQUEST, 0, "deeper");
+  check_error(422, "{\"detail\":[7]}", DA_EBADREQUEST, 0,
+              "HTTP 422: {\"detail\":[7]}");
+  check_error(422, "{\"detail\":[]}", DA_EBADREQUEST, 0,
+              "HTTP 422: {\"detail\":[]}");
+  check_error(422, "{\"detail\":[{\"loc\":1}]}", DA_EBADREQUEST, 0,
+              "HTTP 422: {\"detail\":[{\"loc\":1}]}");
+  check_error(400, "[7]", DA_EBADREQUEST, 0, "HTTP 400: [7]");
+  check_error(400, "{\"error\":\"\"}", DA_EBADREQUEST, 0,
+              "HTTP 400: {\"error\":\"\"}");
+  check_error(403, "{\"error\":{\"type\":\"billing_error\"}}", DA_EQUOTA, 0,
+              "HTTP 403: {\"error\":{\"type\":\"billing_error\"}}");
+  check_error(413, "{\"error\":\"the context window is full\"}", DA_ECONTEXT,
+              0, "the context window is full");
+  check_error(400, "{\"error\":{\"message\":\" \\n\"}}", DA_EBADREQUEST, 0,
+              "HTTP 400: {\"error\":{\"message\":\" \\n\"}}");
+}
+
 static void secrets_are_masked(void) {
   check_error(401,
               "{\"error\":{\"message\":\"bad key sk-0123456789, really "
@@ -206,9 +322,14 @@ int main(void) {
   RUN(whole_messages);
   RUN(roles_are_forced);
   RUN(whole_details);
+  RUN(odd_usages);
+  RUN(names_are_plain);
+  RUN(calls_beside_a_text);
   RUN(whole_errors);
+  RUN(errors_in_a_200);
   RUN(statuses);
   RUN(words_of_services);
+  RUN(hidden_messages);
   RUN(secrets_are_masked);
   RUN(retry_hints);
   return check_done();

@@ -185,6 +185,17 @@ static void refused_options(void) {
   CHECK_INT(options_code(&o), DA_EINVAL);
 }
 
+static void a_missing_transport(void) {
+  da_provider *p = NULL;
+  da_chat_options o;
+  da_err err;
+  memset(&o, 0, sizeof o);
+  o.base_url = text("https://example.com/v1");
+  CHECK_INT(da_provider_chat(&p, &o, &err), DA_EINVAL);
+  CHECK_STR(err.message, "there is no transport");
+  CHECK(p == NULL);
+}
+
 static void a_missing_key(void) {
   static const char *const own[] = {"Authorization: Basic x", NULL};
   da_chat_options o = options();
@@ -220,6 +231,7 @@ int main(void) {
   RUN(bad_requests);
   RUN(copied_options);
   RUN(refused_options);
+  RUN(a_missing_transport);
   RUN(a_missing_key);
   return check_done();
 }

@@ -122,6 +122,18 @@ static void streamed_extras(void) {
   check_stream("data: {\"choices\":[{\"delta\":{\"content\":\"A\","
                "\"c\\u006fntent\":\"B\"}}]}\n\n" DONE,
                "B", SAYS("\"content\":\"B\""));
+  /* The first answer only, and what is none is passed over. */
+  check_stream("data: {\"choices\":[7,{\"delta\":{\"content\":\"A\"}},"
+               "{\"delta\":{\"content\":\"B\"}},{\"index\":0.5,\"delta\":"
+               "{\"content\":\"C\"}}]}\n\n" DONE,
+               "A", SAYS("\"content\":\"A\""));
+  check_stream("data:   \ndata:  {\"choices\":[{\"delta\":{\"content\":\"A\"}"
+               "}]} \ndata: \n\ndata:  [DONE] \n\n",
+               "A", SAYS("\"content\":\"A\""));
+  check_stream(CHUNK("\"content\":\"A\",\"tool_calls\":null")
+                   CHUNK("\"function_call\":{\"name\":\"\"}")
+                       CHUNK("\"refusal\":\"no\\ud83d\"") DONE,
+               "A", SAYS("\"content\":\"A\",\"refusal\":\"no\xEF\xBF\xBD\""));
 }
 
 static void streamed_details(void) {
@@ -178,6 +190,35 @@ static void broken_streams(void) {
                DA_ESERVER, 1);
   check_broken(CHUNK("\"tool_calls\":[{\"index\":0}]") STOP DONE,
                DA_EUNSUPPORTED, 0);
+  check_broken(CHUNK("\"function_call\":{\"name\":\"f\"}") STOP DONE,
+               DA_EUNSUPPORTED, 0);
+  check_broken("data: {\"choices\":[{\"error\":\"\"}]}\n\n", DA_ETRUNCATED, 1);
+  check_broken("data: {\"error\":\"\"}\n\n", DA_ETRUNCATED, 1);
+}
+
+static void too_long(void) {
+  chat_stream s;
+  outcome o;
+  char line[300];
+  begin(&o);
+  memset(line, 'x', sizeof line - 1);
+  line[sizeof line - 1] = '\0';
+  chat_stream_init(&s, &reply, &o.a, add_delta, &o, 200);
+  CHECK_INT(chat_stream_feed(&s, text(line), &o.err), DA_ETOOLARGE);
+  CHECK_INT(o.err.code, DA_ETOOLARGE);
+  CHECK_STR(o.err.message, "a line of the stream is too long");
+  CHECK_STR(o.err.request_id, "req_1");
+  chat_stream_dispose(&s);
+  dispose(&o);
+  begin(&o);
+  da_buf_init(&o.a.text, 5); /* an answer may have no more */
+  chat_stream_init(&s, &reply, &o.a, add_delta, &o, CAP);
+  CHECK_INT(chat_stream_feed(&s, text(SAY("abc")), &o.err), DA_OK);
+  CHECK_INT(chat_stream_feed(&s, text(SAY("def")), &o.err), DA_ETOOLARGE);
+  CHECK_INT(o.err.code, DA_ETOOLARGE);
+  CHECK_STR(o.err.message, "the answer is larger than 5 bytes");
+  chat_stream_dispose(&s);
+  dispose(&o);
 }
 
 static int cancel(void *ctx, da_text delta, da_err *err) {
@@ -268,6 +309,7 @@ int main(void) {
   RUN(streamed_extras);
   RUN(streamed_details);
   RUN(broken_streams);
+  RUN(too_long);
   RUN(a_delta_function_stops_it);
   RUN(deep_chunks);
   RUN(large_events);

@@ -336,6 +336,41 @@ static void mutations(void) {
   kit_free(doc);
 }
 
+/* What is no checksum is not taken for one that an edit made stale. */
+static void odd_checksums(void) {
+  static const char *const sums[] = {
+      "",
+      "1:",
+      "x",
+      "1:0123456789abcdef0",
+      "999:012345678",
+      "12a:0123456789abcdef",
+      "1-0123456789abcdef",
+      "111111111111111111111111111111111111111111111111:0123456789abcdef",
+  };
+  char text[512];
+  for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+    snprintf(text, sizeof text,
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
+             "\"checksum\":\"%s\"}",
+             sums[i]);
+    CHECK_INT(kit_code("id", kit_text_of(text)), DA_ECORRUPT);
+    CHECK(strstr(err.message, "its checksum is none") != NULL);
+  }
+}
+
+/* Offsets have 32 bits. The bytes are taken, but not looked at. */
+static void four_gigabytes(void) {
+  da_history history = DA_HISTORY_EMPTY;
+  da_buf none;
+  da_buf_init(&none, KIT_CAP);
+  CHECK_INT(da_document_parse(&history, &none, "id", calloc(1, 16),
+                              (size_t)UINT32_MAX + 1, &err),
+            DA_ETOOLARGE);
+  CHECK_STR(err.message, "session 'id' is larger than 4 GiB");
+  CHECK_INT(history.len, 0);
+}
+
 int main(void) {
   RUN(truncated);
   RUN(every_bit);
@@ -350,6 +385,8 @@ int main(void) {
   RUN(twice);
   RUN(messages_of_other_shapes);
   RUN(field_types);
+  RUN(odd_checksums);
+  RUN(four_gigabytes);
   RUN(deep);
   RUN(mutations);
   return check_done();

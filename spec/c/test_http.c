@@ -80,6 +80,7 @@ static void bad_urls(void) {
       "https://[::1",
       "https://[::1]x",
       "https://[example.com]",
+      "https://[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]",
       "https://[fe80::1%25eth0]",
       "https://-example.com",
       "https://.example.com",
@@ -179,6 +180,21 @@ static void waiting_until_a_date(void) {
   CHECK_WAIT("Sun, 06 Nov 1994 99:49:47 GMT", "", -1);
   CHECK_WAIT("Sun, 06 Foo 1994 08:49:47 GMT", "", -1);
   CHECK_WAIT("1994-11-06T08:49:47Z", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 19940 08:49:47 GMT", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 1994 8:49:47 GMT", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 1994 08:49-47 GMT", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 1994 0x:49:47 GMT", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 1994 08:60:47 GMT", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 1994 08:49:61 GMT", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 1994", "", -1);
+  CHECK_WAIT("Sun, 06 1994 08:49:47", "", -1);
+  CHECK_WAIT("Sun, Nov 1994 08:49:47", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 08:49:47", "", -1);
+  CHECK_WAIT("Sun, 06 Nov 1994 08:49:47 GMT;", "", -1);
+  CHECK_WAIT("Sun, 00 Nov 1994 08:49:47 GMT", "", -1);
+  /* Two digits are of this century up to 69. */
+  CHECK_WAIT("Sunday, 06-Nov-69 08:49:37 GMT", "", 2366841600.0);
+  CHECK_WAIT("Friday, 06-Nov-70 08:49:37 GMT", "", 0);
 }
 
 /* ---- the header of an answer ---- */

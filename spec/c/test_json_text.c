@@ -27,6 +27,8 @@ static void getting(void) {
   CHECK_INT(da_json_get(kit_text_of("\"a\""), "a", &raw), DA_JSON_BAD);
   CHECK_INT(da_json_get(kit_text_of(""), "a", &raw), DA_JSON_BAD);
   CHECK_INT(da_json_get(kit_text_of("{\"a\":1"), "a", &raw), DA_JSON_BAD);
+  CHECK_INT(da_json_get(kit_text_of("{\"a\":tru}"), "a", &raw), DA_JSON_BAD);
+  CHECK_INT(da_json_get(kit_text_of("{\"a\":1,}"), "a", &raw), DA_JSON_BAD);
   CHECK_INT(da_json_get(kit_text_of("{\"A\":1}"), "a", &raw), DA_JSON_BAD);
 }
 
@@ -99,6 +101,48 @@ static int reads_split(const char *raws, const char *want) {
   same = kit_is_text(da_buf_text(&b), want);
   da_buf_dispose(&b);
   return same;
+}
+
+/* The quick decoder of what was checked says what the other one does, also
+** where blanks follow; neither looks beyond the end. */
+static void two_decoders(void) {
+  static const char *const pieces[] = {"a",       "longer than eight",
+                                       "\\n",     "\\\"",
+                                       "\\\\",    "\\/",
+                                       "\\b",     "\\f",
+                                       "\\r",     "\\t",
+                                       "\\u0000", "\\u00e4",
+                                       "\\u20aC", "\\ud83d",
+                                       "\\ude00", "\xc3\xa4",
+                                       GRIN};
+  static const char *const after[] = {"", " ", "\t\r\n  "};
+  uint64_t seed = 5;
+  for (int round = 0; round < 20000 && !check_failed_here; round++) {
+    char s[512] = "\"", to[512];
+    da_text all, raw;
+    da_json j;
+    da_buf want;
+    int escapes = 0;
+    size_t n = kit_below(&seed, 8);
+    for (size_t i = 0; i < n; i++)
+      strcat(s, pieces[kit_below(&seed, sizeof pieces / sizeof *pieces)]);
+    strcat(s, "\"");
+    strcat(s, after[kit_below(&seed, 3)]);
+    all = kit_exact(kit_text_of(s));
+    da_json_init(&j, all);
+    raw = da_json_string(&j, &escapes);
+    CHECK(da_json_end(&j)); /* past the blanks, too */
+    CHECK_INT(escapes, memchr(all.data, '\\', all.len) != NULL);
+    da_buf_init(&want, KIT_CAP);
+    da_json_unescape(&want, raw, NULL);
+    n = da_json_decode(to, raw);
+    CHECK(kit_same(da_buf_text(&want), (da_text){to, n}));
+    CHECK(n <= raw.len);
+    if (check_failed_here)
+      fprintf(stderr, "%s\n", s);
+    da_buf_dispose(&want);
+    kit_free(all);
+  }
 }
 
 static void surrogates_over_strings(void) {
@@ -278,6 +322,7 @@ int main(void) {
   RUN(getting);
   RUN(equals);
   RUN(unescaping);
+  RUN(two_decoders);
   RUN(surrogates_over_strings);
   RUN(strings_round_trip);
   RUN(compact);

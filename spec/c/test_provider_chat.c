@@ -171,10 +171,64 @@ static void a_question_within_a_delta(void) {
   loopback_close(&s);
 }
 
+/* ---- out of order ---- */
+
+typedef struct stepper {
+  talk *talk;
+  da_call *call;
+  int code;
+} stepper;
+
+static int step_within(void *ctx, da_text delta, da_err *err) {
+  stepper *s = ctx;
+  da_err inner;
+  (void)delta;
+  (void)err;
+  s->code =
+      s->talk->provider->ops->step(s->talk->provider, s->call, 1, &inner);
+  return 0;
+}
+
+/* A step within the call's own delta is refused and does no harm; one after
+** the end says what the last one said. */
+static void steps_out_of_order(void) {
+  talk k;
+  da_answer a;
+  da_err err;
+  stepper st = {&k, NULL, 0};
+  int rc;
+  SERVE(s, {.bytes = SSE_HEAD SAY("a") DONE},
+        {.bytes = "HTTP/1.1 500 No\r\n\r\n"});
+  talk_open(&k, &s);
+  k.request.stream = 1;
+  for (int i = 0; i < 2; i++) {
+    const da_provider_ops *ops = k.provider->ops;
+    int want = i ? DA_ESERVER : 1;
+    da_answer_init(&a);
+    CHECK_INT(ops->start(k.provider, &st.call, &k.request, &a, step_within,
+                         &st, &err),
+              DA_OK);
+    while ((rc = ops->step(k.provider, st.call, 1, &err)) == 0)
+      ;
+    CHECK_INT(rc, want);
+    CHECK_INT(st.code, DA_EBUSY);
+    CHECK_INT(ops->step(k.provider, st.call, 1, &err), want);
+    if (i)
+      CHECK_INT(err.code, DA_ESERVER);
+    else
+      CHECK_STR(da_buf_text(&a.text).data, "a");
+    ops->end(k.provider, st.call);
+    da_answer_dispose(&a);
+  }
+  talk_close(&k);
+  loopback_close(&s);
+}
+
 int main(void) {
   RUN(a_plain_completion);
   RUN(a_streamed_completion);
   RUN(streams_out_of_line);
   RUN(a_question_within_a_delta);
+  RUN(steps_out_of_order);
   return check_done();
 }

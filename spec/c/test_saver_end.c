@@ -227,7 +227,7 @@ static void child_speaks(const char *dir, const da_history *known) {
     code = da_session_flush(session, 10, &err);
   if (code)
     fprintf(stderr, "child: %s\n", err.message);
-  _exit(code || check_failed_here ? 1 : 0);
+  CHECK_EXIT(code || check_failed_here ? 1 : 0);
 }
 
 static void fork_in_the_middle(void) {

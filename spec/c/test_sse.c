@@ -226,6 +226,27 @@ static void caps_hold(void) {
   }
 }
 
+/* Bytes that are no UTF-8 are repaired in each field, and one that failed
+** has no end. */
+static void broken_bytes(void) {
+  static const char line[] = "data: 0123456789abcdef";
+  da_text bytes = {line, sizeof line - 1};
+  da_buf out;
+  da_sse s;
+  expect_str("event: a\xff\nid: \xC3\ndata: \xE2\x82\ndata: b\n\n",
+             "{\"type\":\"a\xEF\xBF\xBD\",\"data\":\"\xEF\xBF\xBD\\nb\","
+             "\"lastEventId\":\"\xEF\xBF\xBD\"}\n");
+  da_buf_init(&out, CAP);
+  da_sse_init(&s, 16);
+  CHECK_INT(feed(&s, bytes, 0, bytes.len, &out), DA_ETOOLARGE);
+  CHECK_INT(da_sse_feed(&s, "\n", 1, note, &out), DA_ETOOLARGE);
+  CHECK_INT(da_sse_feed(&s, "", 0, note, &out), DA_ETOOLARGE);
+  CHECK_INT(da_sse_finish(&s, note, &out), DA_ETOOLARGE);
+  CHECK_INT(out.len, 0);
+  da_sse_dispose(&s);
+  da_buf_dispose(&out);
+}
+
 int main(void) {
   size_t len;
   vectors = shared_file("vectors/sse/parse_cases.jsonl", &len);
@@ -238,6 +259,7 @@ int main(void) {
   RUN(finish_of_nothing_is_nothing);
   RUN(a_callback_stops_it);
   RUN(caps_hold);
+  RUN(broken_bytes);
   free(vectors);
   return check_done();
 }

@@ -160,7 +160,7 @@ static void processes_with(int shared) {
       int code = 0;
       for (int turn = 0; turn < TURNS && code == 0; turn++)
         code = append(mine, i, turn);
-      _exit(code != 0);
+      CHECK_EXIT(code != 0);
     }
   }
   for (int i = 0; i < PROCESSES; i++)
@@ -211,7 +211,7 @@ static void claims_and_forks(void) {
         good = claim(&mine, s, "a", 0) == DA_EBUSY &&
                kit_save(s, "b", "1", NULL, &rev, &err) == DA_OK;
       kit_close(s);
-      _exit(!good);
+      CHECK_EXIT(!good);
     }
     wait_ok(pid);
   }
@@ -251,8 +251,8 @@ static void forks_among_saves(void) {
     pid_t pid = fork();
     if (pid == 0) {
       alarm(20);
-      _exit(kit_save(s, "child", "c", NULL, &rev, &err) != DA_OK ||
-            kit_save(s, "parent", "c", NULL, &rev, &err) != DA_OK);
+      CHECK_EXIT(kit_save(s, "child", "c", NULL, &rev, &err) != DA_OK ||
+                 kit_save(s, "parent", "c", NULL, &rev, &err) != DA_OK);
     }
     wait_ok(pid);
   }

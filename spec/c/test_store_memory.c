@@ -257,8 +257,8 @@ static int sink_that_forks(da_store_sink *base, da_text json) {
   (void)json;
   if (pid == 0) {
     alarm(20);
-    _exit(!is(s, "a", "x") || save(s, "a", "y", 0, NULL, &rev) != DA_OK ||
-          !is(s, "a", "y"));
+    CHECK_EXIT(!is(s, "a", "x") || save(s, "a", "y", 0, NULL, &rev) != DA_OK ||
+               !is(s, "a", "y"));
   }
   waitpid(pid, &status, 0);
   return status == 0 ? DA_OK : DA_EIO;

@@ -309,6 +309,47 @@ static void a_step_waits_no_longer(void) {
   loopback_close(&s);
 }
 
+/* ---- what is refused ---- */
+
+static void refused(void) {
+  char name[400], url[64];
+  const char *headers[2] = {name, NULL};
+  da_http *h = NULL;
+  da_err err;
+  SERVE(s, {.bytes = OK_ANSWER, .end = KEEP});
+  da_http_request r = request(&s, url);
+  da_transport *t = open_transport();
+  memset(name, 'x', sizeof name);
+  strcpy(name + 300, ":"); /* an empty value: written in another way */
+  r.headers = headers;
+  CHECK_INT(t->ops->start(t, &h, &r, &err), DA_EINVAL);
+  CHECK_STR(err.message, "a header's name is too long");
+  strcpy(name + 300, ": y");
+  h = begin(t, &r);
+  finish(t, h);
+  CHECK_INT(h->err.code, DA_OK);
+  t->ops->end(t, h);
+  r.headers = NULL;
+  r.url = "http://[::1";
+  h = begin(t, &r);
+  finish(t, h);
+  CHECK_INT(h->err.code, DA_EURL);
+  CHECK_INT(h->err.retryable, 0);
+  t->ops->end(t, h);
+  t->ops->close(t, 0);
+  loopback_close(&s);
+}
+
+/* A deadline that has passed is over at the first step, without a wait. */
+static void too_late(void) {
+  char url[64];
+  SERVE(s, {.bytes = NULL, .end = HANG});
+  da_http_request r = request(&s, url);
+  r.deadline = da_now() - 1;
+  check_exchange(&s, &r, DA_ETIMEOUT, 1, 0, "");
+  loopback_close(&s);
+}
+
 /* ---- processes ---- */
 
 /* The child closes its copies in silence; the parent's connection works. */
@@ -326,10 +367,13 @@ static void a_fork(void) {
   child = fork();
   if (child == 0) {
     da_err err;
-    int wrong = t->ops->step(t, 0, &err) != DA_ECLOSED;
+    da_http *other;
+    int wrong = t->ops->step(t, 0, &err) != DA_ECLOSED ||
+                t->ops->start(t, &other, &r, &err) != DA_ECLOSED;
     t->ops->end(t, h);
     t->ops->close(t, 1);
     /* Not an exit, after which valgrind would count what curl leaks. */
+    CHECK_KEEP_COUNTS();
     kill(getpid(), wrong ? SIGABRT : SIGKILL);
   }
   CHECK_INT(waitpid(child, &status, 0), child);
@@ -354,6 +398,8 @@ int main(void) {
   RUN(deadlines);
   RUN(no_connection);
   RUN(a_step_waits_no_longer);
+  RUN(refused);
+  RUN(too_late);
   RUN(a_fork);
   return check_done();
 }
