@@ -147,7 +147,7 @@ describe("a limit", function()
 
     it("is libcurl's own where that is lower", function()
       local most = { header = 1 << 40 }
-      local large = "the header of the answer is too large"
+      local message = "the header of the answer is too large"
       for _, head in ipairs {
         "HTTP/1.1 200 OK\r\nX: " .. ("x"):rep(110 * KIB) .. "\r\n\r\n",
         "HTTP/1.1 200 " .. ("x"):rep(110 * KIB) .. "\r\n\r\n",
@@ -155,7 +155,7 @@ describe("a limit", function()
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
           .. "X: " .. ("x"):rep(8 * KIB) .. "\r\n\r\n",
       } do
-        passes(most, answers.raw(head .. BODY), "too_large", large)
+        passes(most, answers.raw(head .. BODY), "too_large", message)
       end
     end)
 
