@@ -198,6 +198,17 @@ describe("a limit", function()
       assert.equal("ok", ask(20000))
       assert.equal(1, h2:stats().connections)
     end)
+    it("apart, a timeout over HTTP/2 leaves no dead connection behind", function()
+      local h2 = test_server.start { h2 = true }
+      finally(function() h2:stop() end)
+      local a = deepagent.new { model = "m", base_url = h2.url,
+        ca_file = h2.ca_file, memory = true }
+      assert.equal("echo: first", a:ask("first"))
+      h2:script({ { body = BODY, cut = 5, hang = true } }, "echo")
+      failing.fails(a:with_timeout(1), "timeout")
+      assert.equal("echo: again", a:with_timeout(10):ask("again"))
+      assert.equal(2, h2:stats().connections)
+    end)
   end)
 
   describe("of a line", function()
