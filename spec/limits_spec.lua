@@ -198,7 +198,7 @@ describe("a limit", function()
       assert.equal("ok", ask(20000))
       assert.equal(1, h2:stats().connections)
     end)
-    it("apart, a timeout over HTTP/2 leaves no dead connection behind", function()
+    it("apart, a timeout over HTTP/2 leaves no dead connection", function()
       local h2 = test_server.start { h2 = true }
       finally(function() h2:stop() end)
       local a = deepagent.new { model = "m", base_url = h2.url,
