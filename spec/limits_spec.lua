@@ -147,7 +147,7 @@ describe("a limit", function()
 
     it("is libcurl's own where that is lower", function()
       local most = { header = 1 << 40 }
-      local large = "the header of the answer is too large"
+      local message = "the header of the answer is too large"
       for _, head in ipairs {
         "HTTP/1.1 200 OK\r\nX: " .. ("x"):rep(110 * KIB) .. "\r\n\r\n",
         "HTTP/1.1 200 " .. ("x"):rep(110 * KIB) .. "\r\n\r\n",
@@ -155,7 +155,7 @@ describe("a limit", function()
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
           .. "X: " .. ("x"):rep(8 * KIB) .. "\r\n\r\n",
       } do
-        passes(most, answers.raw(head .. BODY), "too_large", large)
+        passes(most, answers.raw(head .. BODY), "too_large", message)
       end
     end)
 
@@ -197,6 +197,17 @@ describe("a limit", function()
       assert.equal("too_large", select(2, ask(4000)).code)
       assert.equal("ok", ask(20000))
       assert.equal(1, h2:stats().connections)
+    end)
+    it("apart, a timeout over HTTP/2 leaves no dead connection", function()
+      local h2 = test_server.start { h2 = true }
+      finally(function() h2:stop() end)
+      local a = deepagent.new { model = "m", base_url = h2.url,
+        ca_file = h2.ca_file, memory = true }
+      assert.equal("echo: first", a:ask("first"))
+      h2:script({ { body = BODY, cut = 5, hang = true } }, "echo")
+      failing.fails(a:with_timeout(1), "timeout")
+      assert.equal("echo: again", a:with_timeout(10):ask("again"))
+      assert.equal(2, h2:stats().connections)
     end)
   end)
 

@@ -86,7 +86,7 @@ void da_curl_error(da_err *err, int curl_code, const char *why,
     da_fail(err, code, "the answer was cut off: %s", why);
   else
     da_fail(err, code, "%s", why);
-  err->retryable = code == DA_ENETWORK || code == DA_ETRUNCATED ||
-                   (code != DA_ETOOLARGE &&
-                    (c == CURLE_HTTP2 || c == CURLE_HTTP2_STREAM));
+  err->retryable =
+      code == DA_ENETWORK || code == DA_ETRUNCATED ||
+      (code != DA_ETOOLARGE && (c == CURLE_HTTP2 || c == CURLE_HTTP2_STREAM));
 }

@@ -85,6 +85,15 @@
 ---@field idle? number seconds, default 120
 ---@field total? number seconds, default 600
 
+---The most that is taken: bytes, depth in levels. Beyond it: "too_large", of
+---depth "protocol".
+---@class deepagent.Limits
+---@field line? integer of an event stream, and of an event; default 16 MiB
+---@field header? integer all header lines of an answer; default 256 KiB
+---@field body? integer an answer, unpacked; default 64 MiB
+---@field depth? integer levels of JSON; default 512, which is the most
+---@field message? integer of one message's JSON; default 256 MiB, the most
+
 ---@class deepagent.LogFields
 ---@field session_id? string
 ---@field code? deepagent.Code
@@ -228,6 +237,7 @@ function Backend:restore(name) end
 ---@field frequency_penalty? number
 ---@field extra? table<string, any>
 ---@field timeout? number|deepagent.Timeouts
+---@field limits? deepagent.Limits
 ---@field session_id? string
 ---@field memory_backend? deepagent.Backend|deepagent.LuaBackend|string
 ---@field auto_save? boolean
@@ -304,6 +314,12 @@ function Agent:with_header(name, value) end
 ---@param t number|deepagent.Timeouts seconds; a number is the total
 ---@return deepagent.Agent self
 function Agent:with_timeout(t) end
+
+---The most that is taken of a service, and of a message. What is not named
+---stays as it is.
+---@param t deepagent.Limits
+---@return deepagent.Agent self
+function Agent:with_limits(t) end
 
 ---The name under which the conversation is stored; what was said before joins
 ---it. Raises "invalid_session_id", and "busy" once the session is in use.
