@@ -66,6 +66,7 @@ build = {
         "src/da_provider.c",
         "src/da_runtime.c",
         "src/da_saver.c",
+        "src/da_saver_end.c",
         "src/da_saver_io.c",
         "src/da_session_id.c",
         "src/da_settings.c",

@@ -19,7 +19,13 @@ struct da_saver {
   da_saver *next_live; /* in the list of those to drain at exit */
   unsigned tasks;      /* given to the pool and not finished */
   int closed;          /* nobody uses it: the last task frees it */
+  pthread_t owner;     /* who made it */
+  da_log_fn on_loss;   /* or NULL */
+  void *on_loss_ctx;
 };
+
+/* A list of what could not be saved before the end. */
+typedef struct da_loss da_loss;
 
 /* What an agent wants stored. */
 typedef struct da_want {
@@ -136,6 +142,17 @@ void da_session_tell(da_session *s, da_level level, int code,
                      const char *format, ...) DA_PRINTF(4, 5);
 void da_session_free(da_session *s);
 void da_want_dispose(da_want *w);
+
+/* Adds what the session has pending, if there is something and somebody to be
+** told; the lock is held. Without memory it stays untold. */
+void da_loss_add(da_loss **list, const da_session *s);
+
+/* Tells and frees all of it; no lock is held. */
+void da_loss_tell(da_loss *list);
+
+/* Puts it on the list of those to drain at exit. */
+void da_saver_enlist(da_saver *s);
+void da_saver_free(da_saver *s);
 
 /* A task is over: frees the saver if that was the last of a closed one.
 ** Returns without the lock. */

@@ -12,6 +12,8 @@ struct da_runtime {
   void *find_ctx;
   da_transport *transport;
   da_saver *saver;
+  da_log_fn on_loss;
+  void *on_loss_ctx;
   da_backend *files;
   pid_t pid;
   unsigned generation; /* one more in each forked child */
@@ -54,6 +56,14 @@ void da_runtime_free(da_runtime *rt) {
   free(rt);
 }
 
+void da_runtime_on_loss(da_runtime *rt, da_log_fn fn, void *ctx) {
+  notice_fork(rt);
+  rt->on_loss = fn;
+  rt->on_loss_ctx = ctx;
+  if (rt->saver)
+    da_saver_on_loss(rt->saver, fn, ctx);
+}
+
 void da_runtime_set_finder(da_runtime *rt, da_find_transport_fn find,
                            void *ctx) {
   rt->find = find;
@@ -63,8 +73,8 @@ void da_runtime_set_finder(da_runtime *rt, da_find_transport_fn find,
 da_saver *da_runtime_saver(da_runtime *rt, unsigned *generation, da_err *err) {
   notice_fork(rt);
   *generation = rt->generation;
-  if (!rt->saver)
-    da_saver_new(&rt->saver, err);
+  if (!rt->saver && !da_saver_new(&rt->saver, err))
+    da_saver_on_loss(rt->saver, rt->on_loss, rt->on_loss_ctx);
   return rt->saver;
 }
 

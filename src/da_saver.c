@@ -14,68 +14,6 @@
 ** are under way at once, the fewer flushes there are. */
 enum { MOST_THREADS = 64, MOST_EVENTS = 256 };
 
-/* ---- draining at exit ---- */
-
-/* exit() gives its handlers no argument, so the savers that are still open
-** have to be found from here. The only file-scope state of the core. */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
-static da_saver *live;
-
-static double begin_drain(da_saver *s);
-static void end_drain(da_saver *s, double deadline);
-
-/* All at the same time: hung ones do not add up. */
-static void at_exit(void) {
-  double deadline = 0;
-  pthread_mutex_lock(&live_lock);
-  for (da_saver *s = live; s; s = s->next_live) {
-    double own = begin_drain(s);
-    if (own > deadline)
-      deadline = own;
-  }
-  for (da_saver *s = live; s; s = s->next_live)
-    end_drain(s, deadline);
-  pthread_mutex_unlock(&live_lock);
-}
-
-static void before_fork(void) {
-  pthread_mutex_lock(&live_lock);
-}
-
-static void after_fork_in_parent(void) {
-  pthread_mutex_unlock(&live_lock);
-}
-
-/* The parent's savers are the parent's to drain. */
-static void after_fork_in_child(void) {
-  live = NULL;
-  pthread_mutex_unlock(&live_lock);
-}
-
-static void set_up(void) {
-  atexit(at_exit);
-  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-}
-
-static void enlist(da_saver *s) {
-  pthread_once(&once, set_up);
-  pthread_mutex_lock(&live_lock);
-  s->next_live = live;
-  live = s;
-  pthread_mutex_unlock(&live_lock);
-}
-
-static void delist(da_saver *s) {
-  da_saver **at = &live;
-  pthread_mutex_lock(&live_lock);
-  while (*at && *at != s)
-    at = &(*at)->next_live;
-  if (*at)
-    *at = s->next_live;
-  pthread_mutex_unlock(&live_lock);
-}
-
 /* ---- the saver ---- */
 
 int da_saver_new(da_saver **out, da_err *err) {
@@ -92,12 +30,13 @@ int da_saver_new(da_saver **out, da_err *err) {
   pthread_mutex_init(&s->lock, NULL);
   pthread_cond_init(&s->change, &monotonic);
   pthread_condattr_destroy(&monotonic);
-  enlist(s);
+  s->owner = pthread_self();
+  da_saver_enlist(s);
   *out = s;
   return DA_OK;
 }
 
-static void saver_free(da_saver *s) {
+void da_saver_free(da_saver *s) {
   while (s->channels) {
     da_channel *c = s->channels;
     while (c->sessions) {
@@ -118,63 +57,7 @@ void da_saver_task_done(da_saver *s) {
   last = s->closed && !s->tasks;
   pthread_mutex_unlock(&s->lock);
   if (last)
-    saver_free(s);
-}
-
-static double longest_timeout(const da_saver *s) {
-  double longest = 0;
-  for (const da_channel *c = s->channels; c; c = c->next)
-    for (const da_session *x = c->sessions; x; x = x->next)
-      if ((x->pending.set || x->saving.set) && x->timeout > longest)
-        longest = x->timeout;
-  return longest;
-}
-
-/* A task that this very thread is in the middle of will not end by waiting:
-** exit() was called from inside a store. */
-static int at_work(const da_saver *s) {
-  for (const da_channel *c = s->channels; c; c = c->next)
-    if (da_channel_working(c))
-      return 1;
-  return 0;
-}
-
-/* Has all that is pending tried once more; returns by when it must be done. */
-static double begin_drain(da_saver *s) {
-  double deadline;
-  pthread_mutex_lock(&s->lock);
-  deadline = da_deadline(longest_timeout(s));
-  for (da_channel *c = s->channels; c; c = c->next)
-    if (!(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD))
-      da_channel_wake(c);
-  pthread_mutex_unlock(&s->lock);
-  return deadline;
-}
-
-static void end_drain(da_saver *s, double deadline) {
-  struct timespec until = da_timespec(deadline);
-  pthread_mutex_lock(&s->lock);
-  while (at_work(s) &&
-         pthread_cond_timedwait(&s->change, &s->lock, &until) != ETIMEDOUT)
-    ;
-  pthread_mutex_unlock(&s->lock);
-}
-
-void da_saver_close(da_saver *s) {
-  double deadline;
-  int alone;
-  delist(s);
-  deadline = begin_drain(s);
-  end_drain(s, deadline);
-  /* Idle threads end at once; a hung one is left to itself. */
-  da_pool_close(s->pool,
-                da_left(deadline) > 0.2 ? deadline : da_deadline(0.2));
-  pthread_mutex_lock(&s->lock);
-  s->closed = 1;
-  alone = !s->tasks;
-  pthread_mutex_unlock(&s->lock);
-  if (alone)
-    saver_free(s);
+    da_saver_free(s);
 }
 
 /* ---- sessions ---- */
@@ -255,11 +138,14 @@ void da_session_close(da_session *s) {
   da_channel *c = s->channel;
   da_saver *saver = c->saver;
   da_backend *unused = NULL;
+  da_loss *lost = NULL;
   pthread_mutex_lock(&saver->lock);
   s->closed = 1;
   /* Nobody will ask again for what needs its owner. */
-  if (da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD)
+  if (da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD) {
+    da_loss_add(&lost, s);
     da_want_dispose(&s->pending);
+  }
   if (!s->pending.set && !s->saving.set) {
     da_session **at = &c->sessions;
     while (*at != s)
@@ -269,6 +155,7 @@ void da_session_close(da_session *s) {
     unused = da_channel_release(c);
   }
   pthread_mutex_unlock(&saver->lock);
+  da_loss_tell(lost);
   da_backend_unref(unused);
 }
 

@@ -28,6 +28,11 @@ int da_saver_new(da_saver **out, da_err *err);
 ** happens at exit() for savers that are still open. */
 void da_saver_close(da_saver *s);
 
+/* `fn` is told of each session that ends, with its saver, with something that
+** could not be saved: in da_saver_close, in da_session_close of a store of
+** DA_STORE_OWNER_THREAD, and at exit() on the owner's thread. */
+void da_saver_on_loss(da_saver *s, da_log_fn fn, void *ctx);
+
 /* `timeout`: seconds that a load, a save, or the drain at the end may take.
 ** `base`: what of the caller's history is somebody else's to save (after a
 ** fork); NULL: nothing. */

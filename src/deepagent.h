@@ -43,6 +43,12 @@ int da_runtime_new(da_runtime **out, const struct da_transport_ops *transport,
 ** save timeout. NULL is fine. */
 void da_runtime_free(da_runtime *rt);
 
+/* `fn` is told, with DA_ERROR, of each session that ends with turns that could
+** not be saved: in da_runtime_free, at exit() (on the runtime's own thread
+** only), and, of a store of DA_STORE_OWNER_THREAD, when its agent goes. It
+** must not use the runtime's agents. */
+void da_runtime_on_loss(da_runtime *rt, da_log_fn fn, void *ctx);
+
 /* ---- stores ---- */
 
 /* Sessions as files, {id}.json each. Touches nothing on disk before the
@@ -145,10 +151,6 @@ void da_agent_set_save_timeout(da_agent *a, double seconds); /* default 5 */
 ** Default: DA_CONFLICT_MERGE. */
 void da_agent_set_on_conflict(da_agent *a, da_conflict policy);
 
-/* `code`: of the error that it is about, or DA_OK. Called on the thread that
-** uses the agent. `session`: its id or NULL. */
-typedef void (*da_log_fn)(void *ctx, da_level level, const char *message,
-                          int code, const char *session);
 void da_agent_set_logger(da_agent *a, da_log_fn fn, void *ctx);
 
 /* ---- talking ---- */

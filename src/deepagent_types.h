@@ -144,6 +144,11 @@ typedef enum da_conflict {
 
 typedef enum da_level { DA_DEBUG, DA_INFO, DA_WARN, DA_ERROR } da_level;
 
+/* `code`: of the error that it is about, or DA_OK. Called on the thread that
+** uses the agent. `session`: its id or NULL. */
+typedef void (*da_log_fn)(void *ctx, da_level level, const char *message,
+                          int code, const char *session);
+
 #ifdef __cplusplus
 }
 #endif

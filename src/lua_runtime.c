@@ -41,6 +41,16 @@ static const da_transport_ops *find_transport(void *ctx, da_err *err) {
 
 /* ---- the runtime ---- */
 
+/* At the end there are no agents whose loggers could be told: Lua's own
+** warnings are what is left. Calls no Lua function. */
+static void warn(void *ctx, da_level level, const char *message, int code,
+                 const char *session) {
+  const l_runtime *r = ctx;
+  (void)level, (void)code, (void)session;
+  lua_warning(r->main, "deepagent: ", 1);
+  lua_warning(r->main, message, 0);
+}
+
 static int l_runtime_gc(lua_State *L) {
   l_runtime *r = luaL_checkudata(L, 1, RUNTIME_TYPE);
   da_runtime *runtime = r->runtime;
@@ -63,6 +73,9 @@ l_runtime *l_runtime_get(lua_State *L) {
   lua_pop(L, 1);
   r = lua_newuserdatauv(L, sizeof *r, 0);
   r->runtime = NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  r->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
   r->L = NULL;
   r->timeout = 5;
   r->deadline = 0;
@@ -74,6 +87,7 @@ l_runtime *l_runtime_get(lua_State *L) {
     lua_error(L);
   }
   da_runtime_set_finder(r->runtime, find_transport, r);
+  da_runtime_on_loss(r->runtime, warn, r);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   return r;
 }

@@ -8,6 +8,7 @@
 
 typedef struct l_runtime {
   da_runtime *runtime; /* NULL: closed */
+  lua_State *main;     /* the state's main thread */
   lua_State *L;        /* who called into the core; NULL outside */
   double timeout;      /* seconds for a function of a backend in Lua */
   double deadline;     /* da_now() when the one that runs is stopped */

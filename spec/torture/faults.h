@@ -39,9 +39,10 @@
   X(futimens)                                                                 \
   X(getcwd)                                                                   \
   X(getpwuid_r)                                                               \
-  X(getrandom) X(getrlimit) X(linkat) X(mkdirat) X(nanosleep) X(open)         \
-      X(openat) X(pread) X(pthread_create) X(pthread_mutex_init) X(readdir)   \
-          X(renameat) X(renameat2) X(stat) X(syncfs) X(unlinkat) X(writev)
+  X(getrandom)                                                                \
+  X(getrlimit) X(linkat) X(mkdirat) X(nanosleep) X(open) X(openat) X(pread)   \
+      X(pthread_create) X(pthread_mutex_init) X(readdir) X(renameat)          \
+          X(renameat2) X(stat) X(syncfs) X(unlinkat) X(writev)
 
 /* What happens to a call. */
 typedef enum faults_how {
