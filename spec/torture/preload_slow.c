@@ -1,7 +1,8 @@
 /* preload_slow.c - preloaded into a process: a disk that is slow, or hangs.
 **
-**   DA_SLOW_MS=30      each flush takes so many milliseconds longer
-**   DA_SLOW_WHILE=path a flush does not return as long as this file is there
+**   DA_SLOW_WHILE=path the disk is so as long as this file is there
+**   DA_SLOW_MS=80      each flush takes so many milliseconds longer; without
+**                      it none returns
 **   DA_SLOW_LOG=path   which process flushed: a line with its id for each
 */
 #include <dlfcn.h>
@@ -16,13 +17,9 @@ typedef int flush_fn(int fd);
 
 static void take_time(void) {
   const char *ms = getenv("DA_SLOW_MS"), *path = getenv("DA_SLOW_WHILE");
-  struct timespec pause = {0, 1000000};
-  if (ms) {
-    long n = strtol(ms, NULL, 10);
-    struct timespec delay = {n / 1000, n % 1000 * 1000000};
-    nanosleep(&delay, NULL);
-  }
-  while (path && access(path, F_OK) == 0)
+  const struct timespec pause = {0, 1000000};
+  for (long n = ms ? strtol(ms, NULL, 10) : -1;
+       path && n != 0 && access(path, F_OK) == 0; n--)
     nanosleep(&pause, NULL);
 }
 
