@@ -4,6 +4,8 @@
 */
 #include "faults.h"
 
+#include "faults_errnos.h"
+
 #include "../c/store_kit.h" /* before agent_kit.h: that has a global `err` */
 
 #include "../c/agent_kit.h"

@@ -6,6 +6,7 @@
 #include "faults.h"
 
 #include "faults_complete.h"
+#include "faults_errnos.h"
 #include "faults_scenes.h"
 #include "private_tmp.h"
 
