@@ -285,7 +285,8 @@ static void each_fault(const scene *s, int at) {
   for (int ever = 0; ever < FAULTS_OFTEN && check_failed_here < MOST_TOLD;
        ever++) {
     for (size_t i = 0; i < FAULTS_ERRNOS; i++)
-      if (faults_wanted(i, at + ever, ever))
+      if (faults_wanted(i, at + ever, ever) &&
+          (faults_full() || i == 0 || (i + (size_t)at) % 2))
         one_case(s, FAULTS_ERRNO, at, ever, faults_errnos[i]);
     for (faults_how how = FAULTS_SHORT; how <= FAULTS_LIE; how++)
       if (ever < FAULTS_EVER_DISK && faults_supports(name, how))
