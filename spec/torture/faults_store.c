@@ -80,6 +80,7 @@ static int may_be_done(const scene *s, const char *name) {
 
 static void judge(const scene *s, int code, const char *name) {
   int done = code == s->want || now.text[0];
+  struct stat st;
   CHECK(is_documented(s, code, name));
   CHECK(code == DA_OK || err.code == code || s->want == DA_ECORRUPT);
   CHECK(code == DA_OK || err.message[0]);
@@ -89,6 +90,14 @@ static void judge(const scene *s, int code, const char *name) {
     CHECK(!done && may_be_done(s, name) && is_there("a", s->is));
   if (s->act == save && code == DA_OK)
     CHECK(now.text[0]);
+  if (s->act == save_under_umask && code == DA_OK)
+    CHECK(stat(kit_path(dir, "a.json"), &st) == 0 &&
+          (st.st_mode & 07777) == 0600);
+  /* A directory whose entry could not be flushed is made, and flushed, anew
+  ** the next time. */
+  if (s->flags & VACANT && is_fatal(name) && !faults_ever &&
+      strcmp(name, "fsync") == 0 && !kit_exists(dir, ".lock"))
+    CHECK(!kit_exists(root, "p/s"));
   /* The bytes that were put aside are those that were there. */
   if (s->act == quarantine && !is_there("a", s->was)) {
     CHECK_INT(kit_count(dir, "a.json.corrupt-"), 1);
