@@ -20,6 +20,13 @@ local function find()
   return false
 end
 
+-- Whether it is the machine's root, who may also remount, use loop devices and
+-- give files away.
+function mounts.as_root()
+  if unshare == nil then unshare = find() end
+  return unshare == "unshare -m"
+end
+
 -- `mount`: a shell's text, in which $1 is the place, which the result wants
 -- by format; `words` go in front of the command itself.
 function mounts.before(mount, words)

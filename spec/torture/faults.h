@@ -17,7 +17,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -40,9 +39,22 @@
   X(getcwd)                                                                   \
   X(getpwuid_r)                                                               \
   X(getrandom)                                                                \
-  X(getrlimit) X(linkat) X(mkdirat) X(nanosleep) X(open) X(openat) X(pread)   \
-      X(pthread_create) X(pthread_mutex_init) X(readdir) X(renameat)          \
-          X(renameat2) X(stat) X(syncfs) X(unlinkat) X(writev)
+  X(getrlimit)                                                                \
+  X(linkat)                                                                   \
+  X(mkdirat)                                                                  \
+  X(nanosleep)                                                                \
+  X(open)                                                                     \
+  X(openat)                                                                   \
+  X(pread)                                                                    \
+  X(pthread_create)                                                           \
+  X(pthread_mutex_init)                                                       \
+  X(readdir)                                                                  \
+  X(renameat)                                                                 \
+  X(renameat2)                                                                \
+  X(stat)                                                                     \
+  X(syncfs)                                                                   \
+  X(unlinkat)                                                                 \
+  X(writev)
 
 /* What happens to a call. */
 typedef enum faults_how {
@@ -69,6 +81,20 @@ static const char *faults_names[FAULTS_MOST]; /* the calls, in order */
 static const char *faults_only; /* NULL: all that are made in the same order
                                 ** each time: threads come when they are
                                 ** needed, and fail by themselves */
+
+/* How often: from some call on, all; or all that have to do with a disk. */
+enum { FAULTS_ONCE, FAULTS_EVER, FAULTS_EVER_DISK, FAULTS_OFTEN };
+
+/* What the kernel answers by itself. */
+static inline int faults_needs_disk(const char *name) {
+  static const char *const others[] = {"close",      "closedir",  "fcntl",
+                                       "getrandom",  "getrlimit", "nanosleep",
+                                       "getpwuid_r", "fdopendir"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (strcmp(name, others[i]) == 0)
+      return 0;
+  return strncmp(name, "pthread_", 8) != 0;
+}
 
 static inline int faults_supports(const char *name, faults_how how) {
   static const char *const done[] = {"linkat", "mkdirat", "renameat",
@@ -106,7 +132,8 @@ static inline faults_how faults_next(const char *name) {
   if (faults_kind == FAULTS_NONE && faults_hook && n == faults_at)
     faults_interrupt();
   if ((faults_ever ? n < faults_at : n != faults_at) ||
-      !faults_supports(name, faults_kind))
+      !faults_supports(name, faults_kind) ||
+      (faults_ever == FAULTS_EVER_DISK && !faults_needs_disk(name)))
     return FAULTS_NONE;
   atomic_fetch_add(&faults_hits, 1);
   errno = faults_errno;
@@ -206,12 +233,20 @@ int __wrap_syncfs(int fd) {
   return faults_next("syncfs") ? -1 : fcntl(fd, F_GETFD) < 0 ? -1 : 0;
 }
 
+/* The file that was written last; a network's file system may tell at its
+** close that it has no room. */
+static atomic_int faults_written = -1;
+#define FAULTS_CLOSE_WRITTEN "close of what was written"
+
 /* Linux closes whatever it says. */
 FAULTS_DECLARE(int, close, (int fd))
 FAULTS_DECLARE(int, closedir, (DIR * stream))
 int __wrap_close(int fd) {
-  faults_how how = faults_next("close");
+  int written = fd == atomic_load(&faults_written);
+  faults_how how = faults_next(written ? FAULTS_CLOSE_WRITTEN : "close");
   int result = __real_close(fd);
+  if (written)
+    atomic_store(&faults_written, -1);
   if (how == FAULTS_NONE)
     return result;
   errno = faults_errno;
@@ -309,6 +344,7 @@ FAULTS_DECLARE(ssize_t, pread, (int fd, void *room, size_t size, off_t at))
 FAULTS_DECLARE(ssize_t, getrandom, (void *room, size_t size, unsigned flags))
 
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int count) {
+  atomic_store(&faults_written, fd);
   switch (faults_next("writev")) {
   case FAULTS_ERRNO:
     return -1;
@@ -347,24 +383,6 @@ ssize_t __wrap_getrandom(void *room, size_t size, unsigned flags) {
   default:
     return __real_getrandom(room, size, flags);
   }
-}
-
-/* ---- what is expected ---- */
-
-/* Those that say "this failed"; not those that are answers (ENOENT: it is
-** not there; ELOOP: it is a link). */
-static const int faults_errnos[] = {EIO,    ENOSPC,    EDQUOT, EROFS, EMFILE,
-                                    ENFILE, EACCES,    EPERM,  EINTR, ENOMEM,
-                                    ESTALE, ETIMEDOUT, EFBIG,  EAGAIN};
-enum { FAULTS_ERRNOS = sizeof faults_errnos / sizeof *faults_errnos };
-
-/* DA_FULL: each of them everywhere. Else the three that differ most, and of
-** the others those whose turn it is. */
-static inline int faults_wanted(size_t i, int turn) {
-  const char *full = getenv("DA_FULL");
-  int number = faults_errnos[i];
-  return (full && *full) || number == EIO || number == ENOSPC ||
-         number == EINTR || (i + (size_t)turn) % 4 == 0;
 }
 
 #endif
