@@ -130,7 +130,8 @@ static const char *told(void) {
     TELL("%s=%s ", s->extra.names.items[i], s->extra.values.items[i]);
   CHECK_INT(s->members.names.count, s->members.values.count);
   CHECK_INT(s->extra.names.count, s->extra.values.count);
-  TELL("%zu %d %d", s->start.len, s->own != NULL, s->backend != NULL);
+  TELL("%zu %zu %d %d", s->system_len, s->start.len, s->own != NULL,
+       s->backend != NULL);
   return text;
 }
 
@@ -159,7 +160,7 @@ static void settings_check(void) {
       CHECK_INT(set(i, 1), DA_OK);
   CHECK_STR(told(), "second second second second second second X-Same: second "
                     "X-One: first X-Two: second stop=[\"b\"] top_p=1 seed=1 "
-                    "user=\"b\" y=null x=null 2 1 1");
+                    "user=\"b\" y=null x=null 6 2 1 1");
 }
 
 static da_agent *copy;
