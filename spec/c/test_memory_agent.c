@@ -239,6 +239,18 @@ static void alone_check(void) {
   said_is_right();
 }
 
+/* The text is nobody's yet: no buffer was needed for it. */
+static void empty_act(void) {
+  char *text = NULL;
+  size_t before = a->history.len;
+  if (OK(da_agent_ask(a, "-", &text, &err))) {
+    CHECK_STR(text, "");
+    free(text);
+    before += 2;
+  }
+  CHECK_INT(a->history.len, before);
+}
+
 static void start_begin(void) {
   plain_begin();
   CHECK_INT(da_agent_set_provider(a, memory_model(), &err), DA_OK);
@@ -345,6 +357,8 @@ int main(void) {
       {"ask and stream", talk_begin, talk_act, talk_check, plain_end, 0},
       {"a longer talk", many_begin, many_act, talk_check, plain_end, 0},
       {"each ask alone", history_begin, alone_act, alone_check, plain_end, 0},
+      {"an answer without text", talk_begin, empty_act, empty_act, plain_end,
+       0},
       {"messages to start from", start_begin, start_act, talk_check, plain_end,
        0},
       {"HTTP, whole", whole_begin, http_ask, whole_check, plain_end, 0},

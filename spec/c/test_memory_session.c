@@ -504,7 +504,7 @@ int main(void) {
       {"closed", durable_old_begin, close_act, close_check, session_end, 1},
       {"a fork", talked_begin, fork_act, fork_check, session_end, 1},
   };
-  kit_dir(dir);
+  memory_leaves = kit_dir(dir);
   PLAY(scenes);
   kit_rm(dir);
   return check_done();
