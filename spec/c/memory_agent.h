@@ -49,6 +49,10 @@ static int model_step(da_provider *p, da_call *c, double seconds, da_err *e) {
   (void)p, (void)seconds;
   if (code)
     return code;
+  if (strcmp(c->said, "re: -") == 0) { /* nothing to be said about that */
+    da_buf_puts(&c->answer->message, "{\"role\":\"assistant\"}");
+    return 1;
+  }
   da_buf_puts(&c->answer->message, "{\"role\":\"assistant\",\"content\":");
   da_json_put_string(&c->answer->message, text.data, text.len);
   da_buf_puts(&c->answer->message, "}");

@@ -130,7 +130,8 @@ static const char *told(void) {
     TELL("%s=%s ", s->extra.names.items[i], s->extra.values.items[i]);
   CHECK_INT(s->members.names.count, s->members.values.count);
   CHECK_INT(s->extra.names.count, s->extra.values.count);
-  TELL("%zu %d %d", s->start.len, s->own != NULL, s->backend != NULL);
+  TELL("%zu %zu %d %d", s->system_len, s->start.len, s->own != NULL,
+       s->backend != NULL);
   return text;
 }
 
@@ -159,7 +160,7 @@ static void settings_check(void) {
       CHECK_INT(set(i, 1), DA_OK);
   CHECK_STR(told(), "second second second second second second X-Same: second "
                     "X-One: first X-Two: second stop=[\"b\"] top_p=1 seed=1 "
-                    "user=\"b\" y=null x=null 2 1 1");
+                    "user=\"b\" y=null x=null 6 2 1 1");
 }
 
 static da_agent *copy;
@@ -236,6 +237,18 @@ static void alone_act(void) {
 static void alone_check(void) {
   ask_alone("2");
   said_is_right();
+}
+
+/* The text is nobody's yet: no buffer was needed for it. */
+static void empty_act(void) {
+  char *text = NULL;
+  size_t before = a->history.len;
+  if (OK(da_agent_ask(a, "-", &text, &err))) {
+    CHECK_STR(text, "");
+    free(text);
+    before += 2;
+  }
+  CHECK_INT(a->history.len, before);
 }
 
 static void start_begin(void) {
@@ -344,6 +357,8 @@ int main(void) {
       {"ask and stream", talk_begin, talk_act, talk_check, plain_end, 0},
       {"a longer talk", many_begin, many_act, talk_check, plain_end, 0},
       {"each ask alone", history_begin, alone_act, alone_check, plain_end, 0},
+      {"an answer without text", talk_begin, empty_act, empty_act, plain_end,
+       0},
       {"messages to start from", start_begin, start_act, talk_check, plain_end,
        0},
       {"HTTP, whole", whole_begin, http_ask, whole_check, plain_end, 0},

@@ -96,6 +96,21 @@ static void memory_begin(void) {
   set_up(a);
 }
 
+/* A store that has to be waited for: all is done by workers. */
+static void elsewhere_begin(void) {
+  static da_store_ops ops;
+  da_store *s = NULL;
+  CHECK_INT(da_store_memory(&s, &err), DA_OK);
+  ops = *s->ops;
+  ops.flags = 0;
+  s->ops = &ops;
+  CHECK_INT(da_backend_new(&backend, s, &err), DA_OK);
+  plain_begin();
+  set_up(a);
+  ask_surely("0");
+  CHECK_INT(da_agent_flush(a, -1, &err), DA_OK);
+}
+
 static void session_end(void) {
   plain_end();
   da_backend_unref(backend);
@@ -347,6 +362,16 @@ static void list_check(void) {
   session_check();
 }
 
+/* Each verb by a worker, or, where there is none, by the caller. */
+static void elsewhere_act(void) {
+  ask("1");
+  OK(da_agent_load(a, &err));
+  OK(da_agent_delete(a, "t", &err) == DA_ENOTFOUND ? DA_OK : err.code);
+  OK(list());
+  ask("2");
+  OK(da_agent_flush(a, -1, &err));
+}
+
 /* ---- an id that comes later ---- */
 
 static void later_begin(void) {
@@ -455,6 +480,8 @@ int main(void) {
        session_end, 1},
       {"a session in memory", memory_begin, talk_act, session_check,
        session_end, 0},
+      {"a session in a store elsewhere", elsewhere_begin, elsewhere_act,
+       session_check, session_end, 1},
       {"a session continued", old_begin, talk_act, old_check, session_end, 1},
       {"a session continued, by a worker", durable_old_begin, talk_act,
        old_check, session_end, 1},
@@ -477,7 +504,7 @@ int main(void) {
       {"closed", durable_old_begin, close_act, close_check, session_end, 1},
       {"a fork", talked_begin, fork_act, fork_check, session_end, 1},
   };
-  kit_dir(dir);
+  memory_leaves = kit_dir(dir);
   PLAY(scenes);
   kit_rm(dir);
   return check_done();

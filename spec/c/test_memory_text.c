@@ -598,7 +598,7 @@ int main(void) {
       {"stores made", no_stores, stores_act, check_stores, memory_nothing, 0},
   };
   RUN(every_source_of_memory_is_made_to_fail);
-  kit_dir(dir);
+  memory_leaves = kit_dir(dir);
   PLAY(scenes);
   kit_rm(dir);
   return check_done();

@@ -21,10 +21,15 @@ function ok(value, why)
   return value
 end
 
+--- So long that Lua makes a new string of it each time.
+function answer(question)
+  return "re: " .. question .. (", and so on"):rep(6)
+end
+
 parrot = { complete = function(_, request, on_delta)
-  local said = request.messages[#request.messages].content
-  if request.stream then on_delta "re: " on_delta(said) end
-  return "re: " .. said, { finish_reason = "stop",
+  local said = answer(request.messages[#request.messages].content)
+  if request.stream then on_delta(said:sub(1, 9)) on_delta(said:sub(10)) end
+  return said, { finish_reason = "stop",
     usage = { prompt_tokens = 1, completion_tokens = 2 } }
 end }
 
@@ -34,7 +39,7 @@ function whole(messages)
   for i = 1, #messages, 2 do
     local q, a = messages[i], messages[i + 1]
     assert(q.role == "user" and a.role == "assistant", "roles")
-    assert(a.content == "re: " .. q.content, "an answer")
+    assert(a.content == answer(q.content), "an answer")
     assert(q.id and a.id and q.id ~= a.id, "ids")
   end
   return messages
@@ -171,7 +176,7 @@ assert(#agent:get_history() == 0)
 scene("messages to start from", [[
 local agent = talker { memory = true, messages = {
   { role = "user", content = "zero" },
-  { role = "assistant", content = "re: zero" } } }
+  { role = "assistant", content = answer "zero" } } }
 ok(agent:ask "one")
 assert(#whole(agent:get_history()) == 4)
 ]])
@@ -193,7 +198,7 @@ local agent = deepagent.new { memory = true, provider = {
     local r = request.messages[#request.messages].content
     if r == "bad" then return nil, { code = "rate_limited", message = "no" } end
     on_delta "a"
-    return { content = "re: " .. r, extra = { 1, {} } }, { usage = {} }
+    return { content = answer(r), extra = { 1, {} } }, { usage = {} }
   end } }
 ok(agent:ask "one")
 local text, why = agent:ask "bad"
@@ -318,7 +323,7 @@ local co = coroutine.wrap(function()
   coroutine.yield(text)
   return ok(agent:ask "two")
 end)
-assert(co() == "re: one" and co() == "re: two")
+assert(co() == answer "one" and co() == answer "two")
 ]])
 
 return scenes
