@@ -105,6 +105,14 @@ MEMORY := malloc calloc realloc strdup free getcwd fdopendir getpwuid_r \
   curl_multi_add_handle curl_slist_append
 $(B)/spec/c/test_memory_%: LDLIBS += $(MEMORY:%=-Wl,--wrap=%)
 
+# Any call of the file store to the system can fail there; faults.h has the
+# same names.
+FAULTS := chmod close closedir fchmod fcntl fdopendir fstat fstatat fsync \
+  futimens getcwd getpwuid_r getrandom getrlimit linkat mkdirat nanosleep \
+  open openat pread pthread_create pthread_mutex_init readdir renameat \
+  renameat2 stat syncfs unlinkat writev
+$(B)/spec/torture/faults_%: LDLIBS += $(FAULTS:%=-Wl,--wrap=%)
+
 FUZZ_MAIN := $(if $(filter fuzz,$(CONFIG)),,$(B)/spec/fuzz/replay.o)
 $(FUZZERS): $(FUZZ_MAIN)
 $(FUZZERS): LDLIBS += $(if $(FUZZ_MAIN),,-fsanitize=fuzzer)

@@ -47,6 +47,10 @@ describe("a setting", function()
     with_frequency_penalty = all_but("number", { -2.1, 2.1, nan }),
     with_timeout = all_but("number table", { 0, -1, nan, inf,
       { total = 0 }, { total = "1" }, { wrong = 1 }, { 1 }, { idle = nan } }),
+    with_limits = all_but("table", { { line = 0 }, { header = -1 },
+      { body = 1.5 }, { body = 2.0 ^ 70 }, { body = nan }, { line = "1" },
+      { depth = 513 }, { message = (256 << 20) + 1 }, { wrong = 1 }, { 1 },
+      { line = 1 << 20, depth = true } }),
     with_header = all_but("", {}),
     with_extra = all_but("table", { { 1 }, { a = print }, { a = nan },
       { ["a\0b"] = 1 }, { ["\xff"] = 1 }, { a = "\xff" },
@@ -104,6 +108,7 @@ describe("a setting", function()
       with_temperature = 0, with_top_p = 1, with_max_tokens = 1,
       with_stop = "x", with_seed = -1, with_presence_penalty = -2,
       with_frequency_penalty = 2, with_timeout = 0.5,
+      with_limits = { line = 1 << 20, depth = 512 },
       with_extra = { a = 1 }, with_messages = {}, with_session_id = "s",
       with_memory_backend = "memory", with_auto_save = false,
       with_save_timeout = 1, with_logger = print, with_on_stream = print,
@@ -185,6 +190,10 @@ describe("a constructor", function()
       ["unknown option '1'"] = function() local _ = call.offline { "x" } end,
       ["bad option 'temperature'"] = function()
         local _ = call.offline { temperature = "hot" } end,
+      ["bad option 'limits' (unknown limit 'lines'"] = function()
+        local _ = call.offline { limits = { lines = 1 } } end,
+      ["bad option 'limits' (body must be a positive"] = function()
+        local _ = call.offline { limits = { body = 0 } } end,
       ["bad option 'session_id' (invalid_session_id"] = function()
         local _ = call.offline { session_id = "a/b" } end,
       ["bad option 'memory_backend' (the backend lacks"] = function()
@@ -219,6 +228,7 @@ describe("a constructor", function()
     local agent = deepagent.new { provider = model, model = "m",
       system = "S", memory = true, max_history = 3, temperature = 1,
       top_p = 1, max_tokens = 5, stop = "x", seed = 1, timeout = 5,
+      limits = { body = 1 << 20, message = 1 << 20 },
       presence_penalty = 1, frequency_penalty = 1, extra = { a = 1 },
       messages = {}, session_id = "s", memory_backend = "memory",
       auto_save = true, save_timeout = 1, logger = function() end,

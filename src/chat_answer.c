@@ -14,6 +14,13 @@ int chat_fail(const chat_reply *r, int code, const char *message,
   return code;
 }
 
+int chat_check_buf(const chat_reply *r, const da_buf *b, da_err *err) {
+  int code = da_buf_check(b, "the answer", err);
+  if (code)
+    chat_add_head(r, err);
+  return code;
+}
+
 /* ---- pieces ---- */
 
 static int put_part(da_buf *out, da_text part, uint32_t *surrogate) {
@@ -180,13 +187,13 @@ static int read_message(const chat_reply *r, da_text message, da_answer *a,
   if (!a->text.len && !a->text.failed &&
       da_json_get(message, "refusal", &refusal) == DA_JSON_STRING)
     da_json_unescape(&a->text, refusal, NULL);
-  rc = da_buf_check(&a->text, "the answer", err);
+  rc = chat_check_buf(r, &a->text, err);
   if (rc == DA_OK)
     rc = chat_check_calls(r, a, called, err);
   if (rc != DA_OK)
     return rc;
   keep_message(a, message, called);
-  return da_buf_check(&a->message, "the answer", err);
+  return chat_check_buf(r, &a->message, err);
 }
 
 /* ---- the whole ---- */
@@ -219,7 +226,7 @@ static int read_json(const chat_reply *r, da_text body, da_answer *a,
   da_text value = {NULL, 0}, choice;
   da_json_type type;
   da_err bad;
-  if (da_json_check(body, &bad) != DA_OK)
+  if (da_json_check_depth(body, r->depth, &bad) != DA_OK)
     return chat_fail(r, DA_EPROTOCOL, bad.message, err);
   if (chat_find_error(body, &value))
     return chat_service_error(r, value, err);

@@ -32,6 +32,10 @@ int chat_is_call(da_json_type type, da_text value);
 int chat_check_calls(const chat_reply *r, const da_answer *a, int called,
                      da_err *err);
 
+/* What of the answer did not fit, with what the header knows; DA_OK if
+** nothing did not. */
+int chat_check_buf(const chat_reply *r, const da_buf *b, da_err *err);
+
 /* Fills *err from `code` with a message, and what the header knows. */
 int chat_fail(const chat_reply *r, int code, const char *message, da_err *err);
 

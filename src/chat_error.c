@@ -326,7 +326,7 @@ int chat_http_error(const chat_reply *r, da_text body, da_err *err) {
     body = da_buf_text(&repaired);
   }
   /* What is no JSON, or was cut, is shown as it is. */
-  if (da_json_check(body, NULL) == DA_OK)
+  if (da_json_check_depth(body, r->depth, NULL) == DA_OK)
     read_value(&f, chat_find_error(body, &value) ? value : trim(body));
   code = tell(r, &f, body, judge_status(r->http->status, &f), err);
   da_buf_dispose(&repaired);

@@ -10,6 +10,7 @@ typedef struct chat_reply {
   const da_http *http;
   const da_text *secrets; /* never to be seen in an error */
   size_t secret_count;
+  size_t depth; /* levels of its JSON; 0: DA_JSON_DEPTH */
 } chat_reply;
 
 /* Fills *err for an answer whose status is not 2xx; returns its code. */

@@ -6,8 +6,8 @@
 #include <strings.h>
 
 #include "da_http.h"
+#include "da_limits.h"
 
-#define MAX_RESPONSE ((size_t)64 << 20)
 #define SECRET_MIN 8 /* shorter values of headers are words, not secrets */
 
 void chat_options_dispose(chat_options *c) {
@@ -145,13 +145,15 @@ static int copy_url(chat_options *c, da_text base) {
 int chat_options_copy(chat_options *c, const da_chat_options *o, da_err *err) {
   int rc;
   memset(c, 0, sizeof *c);
-  rc = check(o, err);
+  c->limits = o->limits;
+  rc = da_limits_fill(&c->limits, err);
+  if (rc == DA_OK)
+    rc = check(o, err);
   if (rc != DA_OK)
     return rc;
   c->lacks_key = o->needs_key && !o->api_key.len && !has(o, "Authorization");
   c->has_accept = has(o, "Accept");
   c->insecure = o->insecure;
-  c->max_response = o->max_response ? o->max_response : MAX_RESPONSE;
   c->transport = o->transport;
   c->transport_ctx = o->transport_ctx;
   if (copy_string(&c->name, o->name ? o->name : "chat") ||

@@ -15,7 +15,7 @@ typedef struct chat_options {
   int lacks_key;  /* one is needed, and there is none */
   int has_accept; /* the user's own */
   int insecure;
-  size_t max_response;
+  da_limits limits; /* none is 0 */
   da_transport_fn transport;
   void *transport_ctx;
 } chat_options;

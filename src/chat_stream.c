@@ -20,9 +20,9 @@ void chat_stream_init(chat_stream *s, const chat_reply *reply,
   s->delta = delta;
   s->ctx = ctx;
   da_sse_init(&s->sse, cap);
-  da_buf_init(&s->refusal.text, DA_MESSAGE_MAX);
-  da_buf_init(&s->reasoning.text, DA_MESSAGE_MAX);
-  da_buf_init(&s->reasoning_content.text, DA_MESSAGE_MAX);
+  da_buf_init(&s->refusal.text, answer->text.cap);
+  da_buf_init(&s->reasoning.text, answer->text.cap);
+  da_buf_init(&s->reasoning_content.text, answer->text.cap);
   da_buf_init(&s->usage, cap);
 }
 
@@ -171,7 +171,7 @@ static int call_delta(chat_stream *s, size_t from) {
   t.data += from;
   t.len -= from;
   if (text->failed)
-    return da_buf_check(text, "the answer", s->err);
+    return chat_check_buf(s->reply, text, s->err);
   if (!s->delta || !t.len)
     return DA_OK;
   rc = s->delta(s->ctx, t, s->err);
@@ -190,7 +190,7 @@ static int add_text(chat_stream *s, const value *content) {
 static int add_piece(chat_stream *s, chat_piece *p, const value *v) {
   if (v->type == DA_JSON_STRING)
     da_json_unescape(&p->text, v->raw, &p->surrogate);
-  return da_buf_check(&p->text, "the answer", s->err);
+  return chat_check_buf(s->reply, &p->text, s->err);
 }
 
 static int add_choice(chat_stream *s, const choice *c) {
@@ -241,9 +241,11 @@ static int add_chunk(chat_stream *s, const chunk *c) {
 ** says nothing. */
 static int other_value(chat_stream *s, da_text data) {
   da_text error;
+  da_err bad;
   da_json_type type;
   da_json j;
   da_json_init(&j, data);
+  da_json_limit(&j, s->reply->depth);
   type = da_json_value(&j, NULL);
   if (type != DA_JSON_BAD && da_json_end(&j)) {
     if (chat_find_error(data, &error))
@@ -253,17 +255,15 @@ static int other_value(chat_stream *s, da_text data) {
   }
   if (s->ending) /* cut off within a line: what came so far decides */
     return DA_OK;
-  return chat_fail(s->reply, DA_EPROTOCOL,
-                   "the stream has a chunk that is "
-                   "not JSON",
-                   s->err);
+  da_json_error(&j, &bad);
+  return chat_fail(s->reply, DA_EPROTOCOL, bad.message, s->err);
 }
 
 static int error_event(chat_stream *s, da_text data) {
   da_text error;
   da_buf quoted;
   int rc;
-  if (da_json_check(data, NULL) == DA_OK)
+  if (da_json_check_depth(data, s->reply->depth, NULL) == DA_OK)
     return chat_service_error(
         s->reply, chat_find_error(data, &error) ? error : data, s->err);
   da_buf_init(&quoted, SIZE_MAX / 2);
@@ -299,6 +299,7 @@ static int on_event(void *ctx, const da_sse_event *event) {
   if (event->type.len == 5 && memcmp(event->type.data, "error", 5) == 0)
     return error_event(s, data);
   da_json_init(&j, data);
+  da_json_limit(&j, s->reply->depth);
   if (!da_json_object(&j))
     return other_value(s, data);
   walk_chunk(&j, &c);
@@ -312,8 +313,11 @@ static int checked(chat_stream *s, int rc) {
     return DA_OK;
   if (rc == DA_ENOMEM)
     return da_nomem(s->err);
-  if (rc == DA_ETOOLARGE && s->err->code != rc)
-    return chat_fail(s->reply, rc, "a line of the stream is too long", s->err);
+  if (rc == DA_ETOOLARGE && s->err->code != rc) {
+    da_fail(s->err, rc, "an event of the stream is larger than %zu bytes",
+            s->sse.cap);
+    chat_add_head(s->reply, s->err);
+  }
   return rc;
 }
 
@@ -373,7 +377,7 @@ static int build_message(chat_stream *s, int refused) {
   put_member(m, "reasoning_content", &s->reasoning_content);
   put_member(m, "reasoning", &s->reasoning);
   da_buf_puts(m, "}");
-  return da_buf_check(m, "the answer", s->err);
+  return chat_check_buf(s->reply, m, s->err);
 }
 
 int chat_stream_finish(chat_stream *s, da_err *err) {

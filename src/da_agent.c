@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "da_http.h"
+#include "da_limits.h"
 #include "da_session_id.h"
 #include "da_utf8.h"
 
@@ -185,19 +186,40 @@ void da_agent_set_timeouts(da_agent *a, const da_timeouts *t) {
   a->settings.timeouts = *t;
 }
 
+int da_agent_set_limits(da_agent *a, const da_limits *limits, da_err *err) {
+  da_limits all = *limits;
+  int code = da_limits_fill(&all, err);
+  if (!code)
+    code = da_limits_history(&all, &a->settings.start, err);
+  if (code)
+    return code;
+  a->stale = 1;
+  a->settings.limits = all;
+  return DA_OK;
+}
+
 int da_agent_add_message(da_agent *a, const char *json, da_err *err) {
   da_text text = {json, strlen(json)};
   da_message *m;
   int code = da_message_parse(&m, text, err);
-  if (!code && da_history_append(&a->settings.start, m))
+  if (code)
+    return code;
+  code = da_limits_message(&a->settings.limits, m, err);
+  if (code)
+    da_message_unref(m);
+  else if (da_history_append(&a->settings.start, m))
     code = da_nomem(err);
   return code;
 }
 
-void da_agent_set_start(da_agent *a, da_history *h) {
+int da_agent_set_start(da_agent *a, da_history *h, da_err *err) {
+  int code = da_limits_history(&a->settings.limits, h, err);
+  if (code)
+    return code;
   da_history_dispose(&a->settings.start);
   a->settings.start = *h;
   memset(h, 0, sizeof *h);
+  return DA_OK;
 }
 
 static int check_unresolved(const da_agent *a, da_err *err) {

@@ -31,11 +31,12 @@ struct da_agent {
   int telling; /* its logger is running */
 };
 
-/* Messages as the caller has them, taken from `h`, which is left empty. */
+/* Messages as the caller has them, taken from `h`, which is left empty.
+** DA_ETOOLARGE: one is beyond the limit. */
 int da_agent_set_history(da_agent *a, da_history *h, da_err *err);
 
-/* Replaces what the agent starts from. */
-void da_agent_set_start(da_agent *a, da_history *h);
+/* Replaces what the agent starts from, likewise. */
+int da_agent_set_start(da_agent *a, da_history *h, da_err *err);
 
 int da_agent_set_backend(da_agent *a, da_backend *b, da_err *err);
 

@@ -3,6 +3,7 @@
 
 #include "da_agent.h"
 #include "da_clock.h"
+#include "da_limits.h"
 #include "da_meta.h"
 #include "da_session_id.h"
 
@@ -358,6 +359,8 @@ int da_agent_list(da_agent *a, da_store_ids *ids, da_err *err) {
 
 int da_agent_set_history(da_agent *a, da_history *h, da_err *err) {
   int code = da_agent_check_idle(a, err);
+  if (!code)
+    code = da_limits_history(&a->settings.limits, h, err);
   if (!code)
     code = da_agent_resolve(a, err);
   if (code)

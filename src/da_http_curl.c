@@ -131,7 +131,19 @@ static void check_time(exchange *x, double now) {
     what = "no connection";
     seconds = x->connect;
   }
+  /* Over HTTP/2 curl would keep the connection, which may be dead. */
+  curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, 1L);
   set_timeout(&finish(x)->http.err, what, seconds);
+}
+
+/* Whether some of the answer has come, and not its whole header: the first
+** line may be without an end. */
+static int in_header(const exchange *x) {
+  curl_off_t first_byte = 0;
+  if (x->head.complete)
+    return 0;
+  curl_easy_getinfo(x->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte);
+  return x->head.status || first_byte > 0;
 }
 
 static void fail(exchange *x, CURLcode code) {
@@ -139,6 +151,9 @@ static void fail(exchange *x, CURLcode code) {
   if (x->stop == DA_ENOMEM ||
       (x->owner->sockets.starved && code == CURLE_COULDNT_CONNECT))
     da_nomem(err);
+  else if (x->stop == DA_ETOOLARGE && x->head.full)
+    da_fail(err, x->stop, "the header of the answer is larger than %zu bytes",
+            x->head.max);
   else if (x->stop == DA_ETOOLARGE)
     da_fail(err, x->stop, "the answer is larger than %zu bytes", x->max_body);
   else if (x->stop == DA_EPROTOCOL)
@@ -146,7 +161,7 @@ static void fail(exchange *x, CURLcode code) {
   else if (code == CURLE_OPERATION_TIMEDOUT) /* only curl's connect timer */
     set_timeout(err, "no connection", x->connect);
   else if (x->stop != STOP_ENOUGH)
-    da_curl_error(err, (int)code, x->why, x->head.status && !x->head.complete);
+    da_curl_error(err, (int)code, x->why, in_header(x));
 }
 
 /* ---- one round ---- */
@@ -319,6 +334,7 @@ static int curl_start(da_transport *base, da_http **out,
     return da_nomem(err);
   x->owner = t;
   x->head.http = &x->http;
+  x->head.max = r->max_header;
   x->max_body = r->max_body;
   x->started = x->last = da_now();
   x->connect = r->connect_timeout > 0 ? earlier(r->connect_timeout, DAY) : DAY;

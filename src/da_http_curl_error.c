@@ -45,11 +45,18 @@ static int is_tls(CURLcode code) {
   }
 }
 
+/* A header line above 100 KB is "out of memory" to curl, and so is a trailer
+** above 4 KB; a header that is too large as a whole is other things, depending
+** on version and protocol. */
+static int is_large_header(CURLcode code, const char *why, int in_header) {
+  return (code == CURLE_OUT_OF_MEMORY && in_header) ||
+         strstr(why, "Too large response headers") ||
+         strstr(why, "Out of memory in chunked-encoding") ||
+         strstr(why, "nghttp2_session_mem_recv() returned -902");
+}
+
 static int code_of(CURLcode code, const char *why, int in_header) {
-  /* A header line above 100 KB is "out of memory" to curl, a header that
-  ** is too large as a whole is other things, depending on its version. */
-  if ((code == CURLE_OUT_OF_MEMORY && in_header) ||
-      strstr(why, "Too large response headers"))
+  if (is_large_header(code, why, in_header))
     return DA_ETOOLARGE;
   if (code == CURLE_OUT_OF_MEMORY)
     return DA_ENOMEM;
@@ -80,5 +87,6 @@ void da_curl_error(da_err *err, int curl_code, const char *why,
   else
     da_fail(err, code, "%s", why);
   err->retryable = code == DA_ENETWORK || code == DA_ETRUNCATED ||
-                   c == CURLE_HTTP2 || c == CURLE_HTTP2_STREAM;
+                   (code != DA_ETOOLARGE &&
+                    (c == CURLE_HTTP2 || c == CURLE_HTTP2_STREAM));
 }

@@ -93,6 +93,10 @@ static void begin(da_http_head *head, const char *line, const char *end) {
 
 int da_http_head_line(da_http_head *head, const char *line, size_t len) {
   const char *end = line + len, *colon;
+  head->full |= len > head->max - head->used;
+  if (head->full)
+    return DA_ETOOLARGE;
+  head->used += len;
   if (head->complete)
     return DA_OK;
   if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {

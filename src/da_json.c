@@ -228,6 +228,8 @@ static const char *skip_key(da_json *j, const char *p, da_text *key) {
   return blank(p + 1, j->end);
 }
 
+static const char too_deep[] = "nested too deep";
+
 /* One bit a level: is it an object? So that depth costs no C stack. */
 typedef struct levels {
   uint64_t object[DA_JSON_DEPTH / 64];
@@ -239,9 +241,9 @@ static inline int in_object(const levels *l) {
   return (int)(l->object[i / 64] >> (i % 64) & 1);
 }
 
-static int enter(levels *l, int object) {
+static int enter(levels *l, int object, int most) {
   uint64_t bit = (uint64_t)1 << (l->depth % 64);
-  if (l->depth == DA_JSON_DEPTH)
+  if (l->depth == most)
     return 0;
   if (object)
     l->object[l->depth / 64] |= bit;
@@ -278,8 +280,8 @@ static const char *skip_container(da_json *j, const char *p) {
   do {
     if (*p == '{' || *p == '[') {
       int object = *p == '{';
-      if (!enter(&l, object))
-        return bad(j, p, "nested too deep");
+      if (!enter(&l, object, j->levels))
+        return bad(j, p, too_deep);
       p = blank(p + 1, j->end);
       if (p < j->end && *p == (object ? '}' : ']')) {
         l.depth--;
@@ -306,6 +308,14 @@ void da_json_init(da_json *j, da_text text) {
   j->p = blank(j->start, j->end);
   j->why = NULL;
   j->fresh = 0;
+  j->levels = DA_JSON_DEPTH;
+  j->counts = 0;
+}
+
+void da_json_limit(da_json *j, size_t depth) {
+  if (depth && depth < DA_JSON_DEPTH)
+    j->levels = (int)depth;
+  j->counts = 1;
 }
 
 da_json_type da_json_peek(da_json *j) {
@@ -335,6 +345,11 @@ da_json_type da_json_value(da_json *j, da_text *raw) {
 static int open_container(da_json *j, char bracket) {
   if (j->why || j->p == j->end || *j->p != bracket)
     return 0;
+  if (j->levels < j->counts) {
+    bad(j, j->p, too_deep);
+    return 0;
+  }
+  j->levels -= j->counts;
   j->p = blank(j->p + 1, j->end);
   j->fresh = 1;
   return 1;
@@ -359,6 +374,7 @@ static int next(da_json *j, char close) {
   if (*j->p == close) {
     j->p = blank(j->p + 1, j->end);
     j->fresh = 0;
+    j->levels += j->counts;
     return 0;
   }
   if (!j->fresh) {
@@ -400,8 +416,13 @@ int da_json_error(const da_json *j, da_err *err) {
 }
 
 int da_json_check(da_text text, da_err *err) {
+  return da_json_check_depth(text, DA_JSON_DEPTH, err);
+}
+
+int da_json_check_depth(da_text text, size_t depth, da_err *err) {
   da_json j;
   da_json_init(&j, text);
+  da_json_limit(&j, depth);
   if (da_json_value(&j, NULL) == DA_JSON_BAD || !da_json_end(&j))
     return da_json_error(&j, err);
   return DA_OK;

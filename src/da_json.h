@@ -32,9 +32,17 @@ typedef struct da_json {
   const char *start;
   const char *why; /* what is wrong at p, NULL as long as nothing is */
   int fresh;       /* just inside a container: no comma is due */
+  int levels;      /* how deep a value that comes may be */
+  int counts;      /* 1: what is entered takes from that */
 } da_json;
 
+/* Each value that is consumed may have DA_JSON_DEPTH levels, whatever it
+** stands in. */
 void da_json_init(da_json *j, da_text text);
+
+/* The whole text may have so many levels; 0: DA_JSON_DEPTH, which is the
+** most. For text from outside, right after da_json_init. */
+void da_json_limit(da_json *j, size_t depth);
 
 /* The type of the value that comes next, which is not consumed. */
 da_json_type da_json_peek(da_json *j);
@@ -57,6 +65,7 @@ int da_json_end(da_json *j);
 
 /* DA_OK, or DA_EJSON saying what is wrong where. */
 int da_json_check(da_text text, da_err *err);
+int da_json_check_depth(da_text text, size_t depth, da_err *err);
 int da_json_error(const da_json *j, da_err *err);
 
 /* ---- reading text that was checked ---- */

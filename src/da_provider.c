@@ -16,6 +16,10 @@ void da_answer_dispose(da_answer *a) {
   da_buf_dispose(&a->text);
 }
 
+void da_answer_limit(da_answer *a, size_t bytes) {
+  a->message.cap = a->text.cap = bytes;
+}
+
 int da_request_put_members(const da_request *r, da_buf *out, const char *name,
                            int *named, da_err *err) {
   da_text key, value;

@@ -47,6 +47,10 @@ typedef struct da_answer {
 void da_answer_init(da_answer *a);
 void da_answer_dispose(da_answer *a);
 
+/* Neither its text nor its message may be larger: DA_ETOOLARGE sticks to what
+** would be. Right after da_answer_init. */
+void da_answer_limit(da_answer *a, size_t bytes);
+
 /* Appends `,"name":value` for each of the request's members that is not null;
 ** *named tells whether `name` is among them, null or not. DA_EINVAL if they
 ** are not JSON. */
@@ -85,7 +89,7 @@ typedef struct da_chat_options {
   const char *const *headers; /* further "Name: value", NULL at the end */
   int allow_http, insecure;
   const char *ca_file, *proxy; /* as in da_http_request; NULL: default */
-  size_t max_response;         /* bytes; 0: 64 MiB */
+  da_limits limits;            /* each 0: its default */
   da_transport_fn transport;
   void *transport_ctx;
 } da_chat_options;

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "da_http.h"
+#include "da_limits.h"
 
 /* ---- lists of strings ---- */
 
@@ -61,6 +62,7 @@ void da_settings_init(da_settings *s) {
   s->timeouts.connect = 10;
   s->timeouts.idle = 120;
   s->timeouts.total = 600;
+  (void)da_limits_fill(&s->limits, NULL); /* nothing that could be wrong */
   s->memory = -1;
   s->auto_save = 1;
   s->save_timeout = 5;

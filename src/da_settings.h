@@ -39,6 +39,7 @@ typedef struct da_settings {
   da_members extra;   /* those the user names: they win */
   size_t max_history; /* 0: no limit */
   da_timeouts timeouts;
+  da_limits limits; /* none is 0 */
   /* The conversation. */
   int memory; /* -1: as the session says */
   da_history start;

@@ -22,6 +22,8 @@ typedef struct da_http_request {
                               ** from the first one, or from the start if
                               ** `stream` */
   double deadline;            /* da_now() by which all must be over */
+  size_t max_header;          /* bytes of all header lines, those of interim
+                              ** answers (1xx) and trailers included */
   size_t max_body;            /* bytes, after decompression */
   int stream;                 /* an event stream is expected */
   int insecure;               /* 1: do not verify the certificate */

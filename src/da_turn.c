@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "da_limits.h"
 #include "da_meta.h"
 
 struct da_turn {
@@ -38,6 +39,7 @@ static int chat_provider(da_agent *a, da_err *err) {
   o.insecure = s->insecure;
   o.ca_file = s->ca_file;
   o.proxy = s->proxy;
+  o.limits = s->limits;
   o.transport = da_runtime_transport;
   o.transport_ctx = a->runtime;
   a->stale = 0;
@@ -112,23 +114,45 @@ static void tell_failure(da_agent *a, const da_err *err) {
   da_agent_log(a, DA_WARN, err, "the turn failed: %s", err->message);
 }
 
+/* The user's message, which is the caller's also upon failure, if there is
+** one. A text that is too large is not even copied. */
+static int question(da_message **out, da_agent *a, da_text text, da_err *err) {
+  const da_limits *limits = &a->settings.limits;
+  int code;
+  if (text.len > limits->message)
+    code = da_fail(err, DA_ETOOLARGE,
+                   "a question of %zu bytes is larger than %zu bytes",
+                   text.len, limits->message);
+  else
+    code = da_message_text(out, "user", text, err);
+  if (!code)
+    code = da_limits_message(limits, *out, err);
+  if (code)
+    tell_failure(a, err);
+  return code;
+}
+
+/* The question first: what cannot be sent is refused before any I/O. */
 int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
                   void *ctx, da_err *err) {
-  da_turn *t;
-  int code;
-  code = da_agent_check_idle(a, err);
+  da_message *user = NULL;
+  da_turn *t = NULL;
+  int code = da_agent_check_idle(a, err);
+  if (!code && !a->closed)
+    code = question(&user, a, text, err);
   if (!code)
     code = da_agent_resolve(a, err);
-  if (code)
-    return code;
-  t = calloc(1, sizeof *t);
-  if (!t)
-    return da_nomem(err);
-  t->agent = a;
-  da_answer_init(&t->answer);
-  code = da_message_text(&t->user, "user", text, err);
   if (!code)
-    code = find_provider(a, &t->provider, err);
+    t = calloc(1, sizeof *t);
+  if (!t) {
+    da_message_unref(user);
+    return code ? code : da_nomem(err);
+  }
+  t->agent = a;
+  t->user = user;
+  da_answer_init(&t->answer);
+  da_answer_limit(&t->answer, a->settings.limits.message);
+  code = find_provider(a, &t->provider, err);
   a->talking = 1;
   tell_insecure(a);
   if (!code)

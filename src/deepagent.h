@@ -122,8 +122,12 @@ void da_agent_set_max_history(da_agent *a, size_t n);
 /* Default: 10, 120, 600. */
 void da_agent_set_timeouts(da_agent *a, const da_timeouts *t);
 
+/* Replaces them all. DA_EINVAL: beyond what a limit can be; DA_ETOOLARGE: a
+** message that the conversation starts from is larger. */
+int da_agent_set_limits(da_agent *a, const da_limits *limits, da_err *err);
+
 /* The history to start from where no stored session takes its place: wire
-** objects, one call each, in order. */
+** objects, one call each, in order. DA_ETOOLARGE: see da_limits. */
 int da_agent_add_message(da_agent *a, const char *json, da_err *err);
 
 /* DA_EBUSY once the session is in use (the first ask, load, save ...). */

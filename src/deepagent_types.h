@@ -87,6 +87,24 @@ typedef struct da_timeouts {
   double total;   /* the whole of it */
 } da_timeouts;
 
+/* The most that is taken; 0: the default. Beyond one of them a turn ends, in
+** bounded memory, with DA_ETOOLARGE, beyond `depth` with DA_EPROTOCOL, and
+** the conversation stays as it was. */
+typedef struct da_limits {
+  size_t line;    /* bytes of a line of an event stream, and of an event:
+                  ** 16 MiB */
+  size_t header;  /* bytes of all header lines of an answer, those of interim
+                  ** ones (1xx) and trailers, too: 256 KiB. libcurl itself
+                  ** takes no line above 100 KiB, and some 300 KB in all */
+  size_t body;    /* bytes of an answer, unpacked: 64 MiB. Of one with status
+                  ** 400 or more only 64 KiB are read, and that is no error */
+  size_t depth;   /* levels of JSON in an answer, or in an event: 512, which
+                  ** is also the most */
+  size_t message; /* bytes of one message as the JSON that is sent: 256 MiB,
+                  ** which is also the most. For questions, answers, and what
+                  ** the conversation is set to; what a store has, loads */
+} da_limits;
+
 /* A piece of text as it comes: UTF-8, whole characters. 0: go on, else a
 ** negative code, with *err filled, with which the turn ends. */
 typedef int (*da_delta_fn)(void *ctx, da_text delta, da_err *err);

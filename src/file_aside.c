@@ -47,8 +47,12 @@ int da_file_rename(int dir, const char *from, const char *to) {
   if (linkat(dir, from, dir, to, 0) < 0)
     return -1;
   if (unlinkat(dir, from, 0) < 0) {
+    struct stat st;
     int saved = errno;
-    unlinkat(dir, to, 0);
+    /* A network's file system may have done it nevertheless: then the name
+    ** aside is the last one. */
+    if (fstatat(dir, from, &st, AT_SYMLINK_NOFOLLOW) == 0)
+      unlinkat(dir, to, 0);
     errno = saved;
     return -1;
   }

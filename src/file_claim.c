@@ -151,7 +151,14 @@ int da_file_claim_try(da_file_claim *c, da_file_store *f, da_file_dir *dir,
                       uint64_t slot) {
   c->dir = dir;
   c->slot = slot;
-  return attempt(c, f, NULL) == DA_OK;
+  switch (attempt(c, f, NULL)) {
+  case DA_OK:
+    return 1;
+  case DA_EBUSY:
+    return 0;
+  default:
+    return -1;
+  }
 }
 
 void da_file_claim_quit(da_file_claim *c, da_file_store *f) {

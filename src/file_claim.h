@@ -40,7 +40,8 @@ int da_file_claim_end(da_file_claim *c, da_file_store *f, int flush,
                       da_err *err);
 
 /* Without waiting: 1 if `slot` of an open directory was free and is ours
-** now, to be given back with da_file_claim_quit. */
+** now, to be given back with da_file_claim_quit; 0 if somebody has it; -1 if
+** that cannot be told. */
 int da_file_claim_try(da_file_claim *c, da_file_store *f, da_file_dir *dir,
                       uint64_t slot);
 void da_file_claim_quit(da_file_claim *c, da_file_store *f);

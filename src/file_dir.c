@@ -129,7 +129,9 @@ static int open_lock(da_file_dir *dir, const da_file_store *f, da_err *err) {
   if (dir->lock_fd < 0 || fstat(dir->lock_fd, &st) < 0)
     return da_file_fail(f, DA_FILE_LOCK, "open", errno, err);
   code = da_file_check(f, DA_FILE_LOCK, &st, err);
-  if (code == DA_OK && da_file_private(dir->lock_fd, st.st_mode) < 0)
+  /* One that has another name as well may be any file of this user's. */
+  if (code == DA_OK && st.st_nlink == 1 &&
+      da_file_private(dir->lock_fd, st.st_mode) < 0)
     code = da_file_fail(f, DA_FILE_LOCK, "protect", errno, err);
   return code;
 }

@@ -36,7 +36,8 @@ int da_file_read(const da_file_store *f, const char *name, da_store_sink *sink,
 ** so that several threads may read at once. NULL with errno. */
 DIR *da_file_stream(int fd, const char *path);
 
-/* Whether an entry is a regular file; links to such are none. */
+/* Whether an entry is a regular file; links to such are none. 1 or 0, or -1
+** with errno. */
 int da_file_is_regular(DIR *stream, const struct dirent *e);
 
 /* Gives the file another name, but never one that is taken: EEXIST. 0, or -1
@@ -53,9 +54,9 @@ int da_file_expect(const da_file_store *f, int dir, const char *name,
                    const da_revision *expected, da_err *err);
 
 /* Removes the temporary files whose writers are gone; called between `own`
-** claim and its first file. Failures are no one's concern: what stays is
-** met again by the next sweep. */
-void da_file_sweep(da_file_store *f, const struct da_file_claim *own);
+** claim and its first file. -1: something of them may be left. That is no
+** failure of the save, whose successor sweeps once more. */
+int da_file_sweep(da_file_store *f, const struct da_file_claim *own);
 
 /* The same, once, before a process reads what may be there. */
 void da_file_tidy(da_file_store *f);

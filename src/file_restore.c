@@ -10,15 +10,18 @@
 
 /* One entry of the directory, if it is one of session file `wanted` (NULL: of
 ** any). */
-static int tell(DIR *stream, const struct dirent *e, const char *wanted,
-                da_quarantine_list *list) {
+static int tell(const da_file_store *f, DIR *stream, const struct dirent *e,
+                const char *wanted, da_quarantine_list *list, da_err *err) {
   char name[DA_FILE_NAME_SIZE], id[DA_SESSION_ID_MAX + 1];
   da_quarantined q;
   struct stat st;
   if (!da_file_aside_of(e->d_name, name, &q.time) ||
-      (wanted && strcmp(name, wanted) != 0) ||
-      !da_file_is_regular(stream, e) ||
-      fstatat(dirfd(stream), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+      (wanted && strcmp(name, wanted) != 0))
+    return DA_OK;
+  if (fstatat(dirfd(stream), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? DA_OK
+                           : da_file_fail(f, e->d_name, "examine", errno, err);
+  if (!S_ISREG(st.st_mode))
     return DA_OK;
   q.name.data = e->d_name;
   q.name.len = strlen(e->d_name);
@@ -43,7 +46,7 @@ int da_file_quarantined(da_store *store, const char *id,
   if (!stream)
     return da_file_fail(f, NULL, "open directory", errno, err);
   while (code == DA_OK && (errno = 0, e = readdir(stream)) != NULL)
-    code = tell(stream, e, id ? wanted : NULL, list);
+    code = tell(f, stream, e, id ? wanted : NULL, list, err);
   if (code == DA_OK && errno != 0)
     code = da_file_fail(f, NULL, "read directory", errno, err);
   closedir(stream);

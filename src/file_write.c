@@ -131,7 +131,8 @@ static int replace(const da_file_claim *c, da_file_store *f, const char *name,
     return DA_OK;
   }
   code = failed(f, name, doing, err);
-  unlinkat(dir, temp, 0);
+  if (unlinkat(dir, temp, 0) < 0) /* the next save does it */
+    atomic_flag_clear(&c->dir->swept);
   return code;
 }
 
@@ -143,8 +144,9 @@ static int save_once(da_file_store *f, const char *name,
   int code = da_file_claim_take(&claim, f, name, 1, err);
   if (code != DA_OK)
     return code;
-  if (!atomic_flag_test_and_set(&claim.dir->swept))
-    da_file_sweep(f, &claim);
+  if (!atomic_flag_test_and_set(&claim.dir->swept) &&
+      da_file_sweep(f, &claim) < 0)
+    atomic_flag_clear(&claim.dir->swept);
   code = da_file_expect(f, claim.dir->fd, name, s->expected, err);
   if (code == DA_OK)
     code = replace(&claim, f, name, s, now, err);

@@ -21,7 +21,7 @@ struct da_call {
   da_answer *answer;
   da_delta_fn delta; /* NULL: nobody listens */
   void *ctx;
-  int told; /* a delta was given */
+  size_t told; /* bytes of the deltas so far */
   int code;
   da_err *err;
 };
@@ -86,6 +86,16 @@ static int provider_start(da_provider *p, da_call **out, const da_request *r,
 
 /* ---- deltas ---- */
 
+/* What is heard is part of the answer, and has its limit. */
+static int hear(da_call *c, da_text delta) {
+  size_t most = c->answer->text.cap;
+  if (delta.len > most - c->told)
+    return da_fail(c->err, DA_ETOOLARGE, "the answer is larger than %zu bytes",
+                   most);
+  c->told += delta.len;
+  return c->delta(c->ctx, delta, c->err);
+}
+
 /* on_delta(text): the function's way to give text while it goes. It may keep
 ** the function, but not use it after the call: so calls are looked up. */
 static int l_on_delta(lua_State *L) {
@@ -98,9 +108,8 @@ static int l_on_delta(lua_State *L) {
     return luaL_error(L, "on_delta was called after complete had returned");
   if (!c->delta || !delta.len)
     return 0;
-  c->told = 1;
   if (!c->code) /* else the function has caught our error, and goes on */
-    c->code = c->delta(c->ctx, delta, c->err);
+    c->code = hear(c, delta);
   if (c->code) {
     lua_pushlightuserdata(L, (void *)&stopped);
     return lua_error(L);
@@ -214,8 +223,10 @@ static void take_message(lua_State *L, int index, da_call *c) {
   else if (!has_text(m))
     wrong(c, "returned a message whose content is no text");
   da_message_unref(m);
-  if (!c->code && (a->message.failed || a->text.failed))
-    c->code = da_nomem(c->err);
+  if (!c->code)
+    c->code = da_buf_check(&a->message, "the answer", c->err);
+  if (!c->code)
+    c->code = da_buf_check(&a->text, "the answer", c->err);
 }
 
 static int l_run(lua_State *L) {

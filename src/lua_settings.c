@@ -238,10 +238,10 @@ static int l_with_max_history(lua_State *L) {
 static int l_with_messages(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_history *h;
+  da_err err;
   luaL_checktype(L, 2, LUA_TTABLE);
   h = l_history_take(L, 2, 2);
-  da_agent_set_start(a->agent, h);
-  return done(L, DA_OK, NULL, 2);
+  return done(L, da_agent_set_start(a->agent, h, &err), &err, 2);
 }
 
 /* ---- the session ---- */
@@ -380,6 +380,7 @@ void l_settings_open(lua_State *L) {
       {"with_presence_penalty", l_with_presence_penalty},
       {"with_frequency_penalty", l_with_frequency_penalty},
       {"with_timeout", l_with_timeout},
+      {"with_limits", l_with_limits},
       {"with_header", l_with_header},
       {"with_extra", l_with_extra},
       {"with_messages", l_with_messages},

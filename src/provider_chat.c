@@ -42,6 +42,7 @@ typedef struct call {
   int closing;   /* [DONE] was seen in an earlier step */
   int over;      /* 1 or the error's code: the last step's result */
   size_t looked; /* as many bytes of http->body have been looked at */
+  size_t blank;  /* as many of them, from the first on, say nothing */
   double linger; /* da_now() at which a complete answer is over */
 } call;
 
@@ -66,7 +67,8 @@ static int send_request(call *c, const da_request *r, da_err *err) {
   q.idle_timeout = r->timeouts.idle;
   q.deadline =
       r->timeouts.total > 0 ? da_deadline(r->timeouts.total) : DA_NEVER;
-  q.max_body = o->max_response;
+  q.max_header = o->limits.header;
+  q.max_body = o->limits.body;
   q.stream = r->stream;
   q.insecure = o->insecure;
   q.ca_file = o->ca_file;
@@ -89,8 +91,9 @@ static call *call_new(provider *p, da_answer *answer, da_delta_fn delta,
   c->reply.secrets = p->o.secrets;
   c->reply.secret_count = p->o.secret_count;
   da_buf_init(&c->request, CHAT_REQUEST_MAX);
+  c->reply.depth = p->o.limits.depth;
   chat_stream_init(&c->stream, &c->reply, answer, delta, ctx,
-                   p->o.max_response);
+                   p->o.limits.line);
   return c;
 }
 
@@ -145,20 +148,22 @@ static int is_field(da_text t) {
          begins(t, "id") || begins(t, "retry");
 }
 
+static int is_blank(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
 /* Services and proxies mislabel both ways, so the first bytes tell. Leaves
-** c->mode UNKNOWN if there are too few of them. */
+** c->mode UNKNOWN if there are too few of them; blanks, of which there may
+** be megabytes, are passed once. */
 static void sniff(call *c) {
   const da_http *h = c->http;
   da_text t = da_buf_text(&h->body);
-  if (begins(t, "\xEF\xBB\xBF")) {
-    t.data += 3;
-    t.len -= 3;
-  }
-  while (t.len && (*t.data == ' ' || *t.data == '\n' || *t.data == '\r' ||
-                   *t.data == '\t')) {
-    t.data++;
-    t.len--;
-  }
+  if (!c->blank && begins(t, "\xEF\xBB\xBF"))
+    c->blank = 3;
+  while (c->blank < t.len && is_blank(t.data[c->blank]))
+    c->blank++;
+  t.data += c->blank;
+  t.len -= c->blank;
   if (!t.len)
     c->mode = h->done ? WHOLE : UNKNOWN;
   else if (strchr("{[<", *t.data) && *t.data)

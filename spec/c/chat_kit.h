@@ -24,7 +24,7 @@ typedef struct outcome {
 
 static da_http head;
 static const da_text secret[] = {{"sk-0123456789", 13}};
-static const chat_reply reply = {&head, secret, 1};
+static const chat_reply reply = {&head, secret, 1, 0};
 
 static inline void begin(outcome *o) {
   memset(&head, 0, sizeof head);

@@ -13,12 +13,16 @@ static int add_delta(void *ctx, da_text delta, da_err *err) {
   return da_buf_put(&o->deltas, delta.data, delta.len);
 }
 
+static chat_reply limited = {&head, secret, 1, 0};
+static size_t largest_event = CAP, largest_message = CAP;
+
 /* Runs `body` through a stream, cut in two at `at`. */
 static void run_stream(outcome *o, const char *body, size_t at) {
   chat_stream s;
   da_text first = {body, at}, rest = text(body + at);
   begin(o);
-  chat_stream_init(&s, &reply, &o->a, add_delta, o, CAP);
+  da_answer_limit(&o->a, largest_message);
+  chat_stream_init(&s, &limited, &o->a, add_delta, o, largest_event);
   o->code = chat_stream_feed(&s, first, &o->err);
   if (o->code == DA_OK)
     o->code = chat_stream_feed(&s, rest, &o->err);
@@ -37,6 +41,26 @@ static void check_stream(const char *body, const char *want_text,
     CHECK_STR(da_buf_text(&o.a.text).data, want_text);
     CHECK_STR(da_buf_text(&o.deltas).data, want_text);
     CHECK_STR(da_buf_text(&o.a.message).data, want_message);
+    if (check_failed_here)
+      fprintf(stderr, "split at %zu of %s: %s\n", at, body, o.err.message);
+    dispose(&o);
+  }
+}
+
+/* Checks how a stream ends whatever its split, and what was heard of it. */
+static void check_failure(const char *body, int code, const char *message,
+                          const char *heard) {
+  size_t len = strlen(body);
+  for (size_t at = 0; at <= len && !check_failed_here; at++) {
+    outcome o;
+    run_stream(&o, body, at);
+    CHECK_INT(o.code, code);
+    CHECK_INT(o.err.code, code);
+    CHECK_INT(o.err.status, 200);
+    CHECK_INT(o.err.retryable, 0);
+    CHECK_STR(o.err.request_id, "req_1");
+    CHECK_STR(o.err.message, message);
+    CHECK_STR(da_buf_text(&o.deltas).data, heard);
     if (check_failed_here)
       fprintf(stderr, "split at %zu of %s: %s\n", at, body, o.err.message);
     dispose(&o);
@@ -221,6 +245,68 @@ static void a_delta_function_stops_it(void) {
   dispose(&o);
 }
 
+/* ---- limits ---- */
+
+static void deep_chunks(void) {
+  static const char deep[] = "data: {\"choices\":[{\"delta\":{\"content\":"
+                             "\"a\",\"x\":[[]]}}]}\n\n" STOP DONE;
+  static const char around[] = "data: [[[[[[[]]]]]]]\n\n" SAY("a") STOP DONE;
+  limited.depth = 6;
+  check_stream(deep, "a", SAYS("\"content\":\"a\""));
+  check_failure(around, DA_EPROTOCOL, "not JSON: nested too deep at byte 7",
+                "");
+  limited.depth = 5;
+  check_failure(deep, DA_EPROTOCOL, "not JSON: nested too deep at byte 42",
+                "");
+  limited.depth = 1;
+  check_failure(SAY("a"), DA_EPROTOCOL, "not JSON: nested too deep at byte 12",
+                "");
+  limited.depth = 7;
+  check_stream(around, "a", SAYS("\"content\":\"a\""));
+  limited.depth = 0;
+  check_stream(around, "a", SAYS("\"content\":\"a\""));
+}
+
+#define ALPHABET "abcdefghijklmnopqrstuvwxyz"
+
+/* An event of two lines, each within the limit. */
+static void large_events(void) {
+#define FIRST "{\"choices\":"
+#define SECOND "[{\"delta\":{\"content\":\"" ALPHABET "\"}}]}"
+  static const char body[] =
+      SAY("b") "data: " FIRST "\ndata: " SECOND "\n\n" STOP;
+  char why[64];
+  largest_event = strlen(FIRST "\n" SECOND);
+  check_stream(body, "b" ALPHABET, SAYS("\"content\":\"b" ALPHABET "\""));
+  largest_event--;
+  snprintf(why, sizeof why, "an event of the stream is larger than %zu bytes",
+           largest_event);
+  check_failure(body, DA_ETOOLARGE, why, "b");
+  largest_event = CAP;
+}
+
+static void large_answers(void) {
+  static const char message[] = SAYS("\"content\":\"" ALPHABET ALPHABET "\"");
+  char why[64];
+  largest_message = strlen(message);
+  check_stream(SAY(ALPHABET) SAY(ALPHABET) STOP DONE, ALPHABET ALPHABET,
+               message);
+  largest_message--;
+  snprintf(why, sizeof why, "the answer is larger than %zu bytes",
+           largest_message);
+  check_failure(SAY(ALPHABET) SAY(ALPHABET) STOP DONE, DA_ETOOLARGE, why,
+                ALPHABET ALPHABET);
+  /* As soon as the text alone is larger, not at the end. */
+  largest_message = 51;
+  check_failure(SAY(ALPHABET) SAY(ALPHABET), DA_ETOOLARGE,
+                "the answer is larger than 51 bytes", ALPHABET);
+  check_failure(CHUNK("\"refusal\":\"" ALPHABET ALPHABET "\""), DA_ETOOLARGE,
+                "the answer is larger than 51 bytes", "");
+  check_failure(CHUNK("\"reasoning\":\"" ALPHABET ALPHABET "\""), DA_ETOOLARGE,
+                "the answer is larger than 51 bytes", "");
+  largest_message = CAP;
+}
+
 int main(void) {
   RUN(streamed_texts);
   RUN(streamed_surrogates);
@@ -229,5 +315,8 @@ int main(void) {
   RUN(broken_streams);
   RUN(too_long);
   RUN(a_delta_function_stops_it);
+  RUN(deep_chunks);
+  RUN(large_events);
+  RUN(large_answers);
   return check_done();
 }

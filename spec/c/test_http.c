@@ -199,12 +199,15 @@ static void waiting_until_a_date(void) {
 
 /* ---- the header of an answer ---- */
 
+static size_t most = 1 << 20; /* bytes of a header */
+
 static int read_head(da_http_head *head, da_http *h,
                      const char *const *lines) {
   int rc = DA_OK;
   memset(head, 0, sizeof *head);
   memset(h, 0, sizeof *h);
   head->http = h;
+  head->max = most;
   for (; rc == DA_OK && *lines; lines++)
     rc = da_http_head_line(head, *lines, strlen(*lines));
   return rc;
@@ -258,6 +261,34 @@ static void odd_heads(void) {
   CHECK_INT(h.status, 0);
 }
 
+/* Interim answers and trailers count, too: each byte of each line. */
+static void large_heads(void) {
+  static const char *const lines[] = {"HTTP/1.1 103 Hints\r\n",
+                                      "\r\n",
+                                      "HTTP/1.1 200 OK\r\n",
+                                      "A: b\r\n",
+                                      "\r\n",
+                                      "Trailer: x\r\n",
+                                      NULL};
+  size_t bytes = 0;
+  da_http_head head;
+  da_http h;
+  for (int i = 0; lines[i]; i++)
+    bytes += strlen(lines[i]);
+  most = bytes;
+  CHECK_INT(read_head(&head, &h, lines), DA_OK);
+  CHECK_INT(head.full, 0);
+  CHECK_INT(h.status, 200);
+  for (most = 0; most < bytes; most++) {
+    CHECK_INT(read_head(&head, &h, lines), DA_ETOOLARGE);
+    CHECK_INT(head.full, 1);
+    CHECK(head.used <= most);
+    /* It stays so, also for a line that would fit. */
+    CHECK_INT(da_http_head_line(&head, "", 0), DA_ETOOLARGE);
+  }
+  most = 1 << 20;
+}
+
 int main(void) {
   RUN(good_urls);
   RUN(http_only_to_loopback);
@@ -268,5 +299,6 @@ int main(void) {
   RUN(waiting_until_a_date);
   RUN(heads);
   RUN(odd_heads);
+  RUN(large_heads);
   return check_done();
 }

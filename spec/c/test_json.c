@@ -175,9 +175,49 @@ static void depth(void) {
             DA_EJSON);
   CHECK(strstr(err.message, "nested too deep") != NULL);
   CHECK(!accepts(nested(DA_JSON_DEPTH + 1, "{\"a\":", "}", &b)));
+  CHECK(!accepts(nested(1000000, "[{\"a\":", "}]", &b)));
   big = nested(1000000, "[", "]", &b);
   CHECK_INT(da_json_check(big, &err), DA_EJSON);
   CHECK_INT(da_json_check((da_text){big.data, 1000000}, &err), DA_EJSON);
+  da_buf_dispose(&b);
+}
+
+/* Walked member by member, a text has the levels that it has as a whole. */
+static void depth_with_a_limit(void) {
+  static const size_t limits[] = {1, 2, 7, 64, DA_JSON_DEPTH - 1};
+  da_buf b;
+  da_json j;
+  da_buf_init(&b, KIT_CAP);
+  for (size_t i = 0; i < 5; i++) {
+    size_t most = limits[i];
+    for (size_t n = most - 1; n <= most + 1; n++) {
+      da_text t = nested(n, "[{\"a\":[],\"b\":", ",\"c\":[]}]", &b);
+      /* Two levels each; within the innermost, an empty array is the third
+      ** of it. */
+      size_t levels = n ? 2 * n + 1 : 0;
+      CHECK(accepts(t) == (levels <= DA_JSON_DEPTH));
+      for (size_t limit = levels ? levels - 1 : 1; limit <= levels + 1;
+           limit++) {
+        int fits = levels <= limit && levels <= DA_JSON_DEPTH;
+        if (!limit || limit > DA_JSON_DEPTH)
+          continue;
+        CHECK_INT(da_json_check_depth(t, limit, &err),
+                  fits ? DA_OK : DA_EJSON);
+        da_json_init(&j, t);
+        da_json_limit(&j, limit);
+        CHECK_INT(walk(&j, 0) && da_json_end(&j), fits);
+        CHECK_STR(j.why ? j.why : "", fits ? "" : "nested too deep");
+      }
+    }
+  }
+  /* None, or more than there can be, is the most; scalars have no level. */
+  da_text t = nested(DA_JSON_DEPTH, "[", "]", &b);
+  CHECK_INT(da_json_check_depth(t, 0, &err), DA_OK);
+  CHECK_INT(da_json_check_depth(t, SIZE_MAX, &err), DA_OK);
+  t = nested(DA_JSON_DEPTH + 1, "[", "]", &b);
+  CHECK_INT(da_json_check_depth(t, 0, &err), DA_EJSON);
+  CHECK_INT(da_json_check_depth(t, SIZE_MAX, &err), DA_EJSON);
+  CHECK_INT(da_json_check_depth((da_text){"1", 1}, 1, &err), DA_OK);
   da_buf_dispose(&b);
 }
 
@@ -327,6 +367,7 @@ int main(void) {
   RUN(every_place_in_a_string);
   RUN(truncated);
   RUN(depth);
+  RUN(depth_with_a_limit);
   RUN(errors_tell_where);
   if (licence)
     RUN(json_test_suite);

@@ -23,6 +23,7 @@ static da_http_request request(const loopback *s, char url[64]) {
   r.connect_timeout = 5;
   r.idle_timeout = 5;
   r.deadline = da_deadline(10);
+  r.max_header = (size_t)256 << 10;
   r.max_body = 1 << 20;
   return r;
 }

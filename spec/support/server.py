@@ -33,6 +33,8 @@ its members are optional:
   gzip          true: the body is compressed
   raw           base64: all bytes of the answer, head and body; only
                 chunk_size, delay_ms, wait_ms and the endings go with it
+  endless       base64: bytes that then come again and again until the other
+                side goes (HTTP/1.1)
   cut           end after so many bytes of the body
   close         true: end the connection afterwards; "silent": without
                 having said so in the header
@@ -266,6 +268,11 @@ class Connection:
             if index:
                 self.pause(answer)
             self.sock.sendall(piece)
+        if "endless" in answer:
+            more = base64.b64decode(answer["endless"])
+            more *= (1 << 16) // len(more) + 1
+            while True:  # until that fails
+                self.sock.sendall(more)
         if answer.get("hang"):
             while self.sock.recv(1 << 16):  # until the other side goes
                 pass
