@@ -210,7 +210,7 @@ static void too_long(void) {
   chat_stream_init(&s, &reply, &o.a, add_delta, &o, 200);
   CHECK_INT(chat_stream_feed(&s, text(line), &o.err), DA_ETOOLARGE);
   CHECK_INT(o.err.code, DA_ETOOLARGE);
-  CHECK_STR(o.err.message, "a line of the stream is too long");
+  CHECK_STR(o.err.message, "an event of the stream is larger than 200 bytes");
   CHECK_STR(o.err.request_id, "req_1");
   chat_stream_dispose(&s);
   dispose(&o);
