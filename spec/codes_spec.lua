@@ -97,10 +97,24 @@ describe("at the limits:", function()
 
   it("a list of what is no directory", function()
     local path = os.tmpname()
-    local ids, err = deepagent.file_backend { path = path }:list()
+    local backend = deepagent.file_backend { path = path }
+    for _, method in ipairs { "list", "quarantined" } do
+      local ids, err = backend[method](backend)
+      assert.is_nil(ids)
+      assert.equal("io_error", err.code)
+    end
     os.remove(path)
-    assert.is_nil(ids)
-    assert.equal("io", err.code:sub(1, 2))
+  end)
+
+  it("a session id with a NUL", function()
+    local backend = deepagent.file_backend { path = "nowhere" }
+    for _, method in ipairs { "load", "save", "delete", "recover",
+      "quarantined" } do
+      local value, err = backend[method](backend, "a\0b",
+        method == "save" and {} or nil)
+      assert.is_nil(value)
+      assert.equal("invalid_session_id", err.code)
+    end
   end)
 
   it("a backend in a directory that is gone", function()

@@ -167,6 +167,32 @@ static void pieces(void) {
   CHECK_INT(load(&o), DA_ENOTFOUND);
 }
 
+/* What can be had of a store that keeps messages: those that are some. */
+static void recovering(void) {
+  da_backend *b = NULL;
+  da_recovered r;
+  odd_store o;
+  begin(&o);
+  CHECK_INT(da_backend_new(&b, &o.base, &err), DA_OK);
+  for (int i = 0; i < 3; i++) {
+    o.first = i == 0 ? "[1]" : "{\"a\":1}";
+    o.second = i == 1 ? "{\"content\":\"no role\"}" : HI;
+    da_recovered_init(&r);
+    CHECK_INT(da_store_recover(b, "x", NULL, &r, &err), DA_OK);
+    CHECK_INT(r.why.code, i == 2 ? DA_OK : DA_ECORRUPT);
+    CHECK_INT(r.salvage.history.len, i != 1);
+    CHECK_INT(r.salvage.meta.len, i == 0 ? 0 : 7);
+    CHECK_INT(r.salvage.dropped_count, i == 1);
+    CHECK_INT(r.bytes, strlen(o.second));
+    if (i == 1) {
+      CHECK_INT(r.salvage.dropped[0].offset, 0);
+      CHECK_INT(r.salvage.dropped[0].bytes, strlen(o.second));
+    }
+    da_recovered_dispose(&r);
+  }
+  da_backend_unref(b);
+}
+
 /* ---- errors ---- */
 
 /* Who fails without a word is quoted with the code's name. */
@@ -221,6 +247,7 @@ int main(void) {
   RUN(lacking_functions);
   RUN(documents);
   RUN(pieces);
+  RUN(recovering);
   RUN(failures_without_words);
   RUN(bad_ids);
   return check_done();

@@ -101,13 +101,14 @@ static void names_are_plain(void) {
   outcome o;
   char body[1024], longest[400];
   begin(&o);
-  CHECK_INT(chat_read_answer(
-                &reply,
-                text("{\"model\":\"a\\u0041\\n\\\"\\/b\\u00e9\\tc\\u0007\","
-                     "\"choices\":[{\"finish_reason\":\"st\\u006fp\xC3\xA9\","
-                     "\"message\":" SAYS("\"content\":\"x\"") "}]}"),
-                &o.a, &o.err),
-            DA_OK);
+  CHECK_INT(
+      chat_read_answer(
+          &reply,
+          text("{\"model\":\"a\\u0041\\n\\\"\\/b\\u00e9\\u0141\\tc\\u0007\","
+               "\"choices\":[{\"finish_reason\":\"st\\u006fp\xC3\xA9\","
+               "\"message\":" SAYS("\"content\":\"x\"") "}]}"),
+          &o.a, &o.err),
+      DA_OK);
   CHECK_STR(o.a.model, "aA\"/bc");
   CHECK_STR(o.a.finish_reason, "stop");
   dispose(&o);

@@ -122,6 +122,10 @@ static void streamed_extras(void) {
   check_stream("data: {\"choices\":[{\"delta\":{\"content\":\"A\","
                "\"c\\u006fntent\":\"B\"}}]}\n\n" DONE,
                "B", SAYS("\"content\":\"B\""));
+  check_stream(
+      "data: {\"choices\":[{\"logprobs\":{\"content\":\"X\"},\"delta\":"
+      "{\"content\":\"A\",\"x\":[]}}],\"content\":\"Y\"}\n\n" DONE,
+      "A", SAYS("\"content\":\"A\""));
   /* The first answer only, and what is none is passed over. */
   check_stream("data: {\"choices\":[7,{\"delta\":{\"content\":\"A\"}},"
                "{\"delta\":{\"content\":\"B\"}},{\"index\":0.5,\"delta\":"

@@ -297,10 +297,32 @@ static void windows_by_chance(void) {
   }
 }
 
+/* Equal is what holds the same, whoever built it. */
+static void equal(void) {
+  da_history a = DA_HISTORY_EMPTY, b = DA_HISTORY_EMPTY, c;
+  CHECK(da_history_equal(&a, &b));
+  for (unsigned i = 0; i < 40; i++) {
+    append(&a, i);
+    CHECK(!da_history_equal(&a, &b));
+    append(&b, i);
+    CHECK(da_history_equal(&a, &b));
+  }
+  CHECK(!da_history_same(&a, &b));
+  da_history_copy(&c, &a);
+  CHECK(da_history_equal(&a, &c));
+  append(&a, 40);
+  append(&c, 41); /* as many, the last is another */
+  CHECK(!da_history_equal(&a, &c));
+  da_history_dispose(&a);
+  da_history_dispose(&b);
+  da_history_dispose(&c);
+}
+
 int main(void) {
   RUN(empty);
   RUN(snapshots_stay);
   RUN(forks);
+  RUN(equal);
   RUN(as_plain_arrays);
   RUN(read_while_it_grows);
   RUN(fork_on_threads);

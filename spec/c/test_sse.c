@@ -226,6 +226,16 @@ static void caps_hold(void) {
   }
 }
 
+/* Digits only; what is none leaves the time as it was. */
+static void retry_times(void) {
+  expect((da_text){"retry: 250\n", 11}, "", 250, "digits");
+  expect((da_text){"retry:\nretry\n", 13}, "", -1, "nothing");
+  expect((da_text){"retry: 7\nretry: 8s\nretry: -1\n", 30}, "", 7,
+         "no digits");
+  expect((da_text){"retry: 99999999999999999999\n", 28}, "", INT64_MAX,
+         "too many digits");
+}
+
 /* Bytes that are no UTF-8 are repaired in each field, and one that failed
 ** has no end. */
 static void broken_bytes(void) {
@@ -259,6 +269,7 @@ int main(void) {
   RUN(finish_of_nothing_is_nothing);
   RUN(a_callback_stops_it);
   RUN(caps_hold);
+  RUN(retry_times);
   RUN(broken_bytes);
   free(vectors);
   return check_done();

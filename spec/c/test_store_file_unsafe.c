@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 
 static char dir[PATH_MAX];
@@ -37,6 +38,14 @@ static void put_dangling(const char *path) {
 
 static void put_fifo(const char *path) {
   CHECK(mkfifo(path, 0600) == 0);
+}
+
+static int make_device(const char *path) { /* /dev/null's */
+  return mknod(path, S_IFCHR | 0600, makedev(1, 3));
+}
+
+static void put_device(const char *path) {
+  CHECK(make_device(path) == 0);
 }
 
 static void put_dir(const char *path) {
@@ -91,6 +100,17 @@ static void refuses_other_things(void) {
   refuses(put_fifo, "FIFO");
   refuses(put_dir, "directory");
   refuses(put_socket, "socket");
+}
+
+static void refuses_devices(void) {
+  refuses(put_device, "device");
+}
+
+static int can_make_devices(void) {
+  char own[PATH_MAX];
+  int can = make_device(kit_path(kit_dir(own), "d")) == 0;
+  kit_rm(own);
+  return can;
 }
 
 /* Nothing there is locked, written or followed; reading needs no lock. */
@@ -321,6 +341,10 @@ static void lock_removed(void) {
 
 int main(void) {
   RUN(refuses_other_things);
+  if (can_make_devices())
+    RUN(refuses_devices);
+  else
+    SKIP("refuses_devices", "mknod is not allowed here");
   RUN(refuses_other_locks);
   if (geteuid() == 0)
     RUN(refuses_other_owners);
