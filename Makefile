@@ -107,7 +107,7 @@ $(B)/spec/c/test_memory_%: LDLIBS += $(MEMORY:%=-Wl,--wrap=%)
 
 # Any call of the file store to the system can fail there; faults.h has the
 # same names.
-FAULTS := chmod close closedir fchmod fcntl fdopendir fstat fstatat fsync \
+FAULTS := chmod close closedir faccessat fchmod fcntl fdopendir fstat fstatat fsync \
   futimens getcwd getpwuid_r getrandom getrlimit linkat mkdirat nanosleep \
   open openat pread pthread_create pthread_mutex_init readdir renameat \
   renameat2 stat syncfs unlinkat writev

@@ -225,7 +225,9 @@ void da_channel_run(da_channel *c, int is_inline) {
   da_err_clear(&err);
   code = da_channel_store(c, &batch, &refused, &err);
   pthread_mutex_lock(&saver->lock);
-  more = has_pending(c); /* came meanwhile: tried also if this one failed */
+  /* Came meanwhile, or the end has come: tried also if this one failed. */
+  more = has_pending(c) || c->once_more;
+  c->once_more = 0;
   for (da_session *s = batch; s; s = s->next_batch) {
     if (code)
       settle_failed(s, &err);

@@ -71,6 +71,7 @@ struct da_channel {
   char *id;
   da_session *sessions;
   int queued;       /* its task waits in the pool */
+  int once_more;    /* should what is under way fail, it is tried again */
   int busy;         /* someone reads or writes the stored session */
   int inline_busy;  /* it is the owner's thread */
   pthread_t runner; /* which one */

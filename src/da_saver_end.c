@@ -83,9 +83,12 @@ static double begin_drain(da_saver *s) {
   double deadline;
   pthread_mutex_lock(&s->lock);
   deadline = da_deadline(longest_timeout(s));
-  for (da_channel *c = s->channels; c; c = c->next)
+  for (da_channel *c = s->channels; c; c = c->next) {
+    c->once_more =
+        c->busy; /* that may have begun before what failed it went */
     if (!(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD))
       da_channel_wake(c);
+  }
   pthread_mutex_unlock(&s->lock);
   return deadline;
 }

@@ -51,6 +51,79 @@ static void close_tries_again(void) {
   rec_free(r);
 }
 
+static void *go_on(void *arg) {
+  rec_store *r = arg;
+  da_sleep(0.1); /* until close waits for it */
+  REC_SET(r, hang, 0);
+  return NULL;
+}
+
+/* What is under way when the end comes may fail by what is over by then. */
+static void close_tries_again_what_was_under_way(void) {
+  rec_store *r = rec_new(0);
+  da_backend *b = new_backend(r);
+  da_saver *s = new_saver();
+  pthread_t thread;
+  talker a;
+  REC_SET(r, fail_code, DA_EIO);
+  REC_SET(r, fail_saves, 1);
+  REC_SET(r, hang, 1);
+  sit_down(&a, s, b, "x", 5);
+  say(&a, "one");
+  CHECK(rec_wait(r, &r->saves, 1));
+  get_up(&a);
+  CHECK_INT(pthread_create(&thread, NULL, go_on, r), 0);
+  da_saver_close(s);
+  pthread_join(thread, NULL);
+  CHECK_STR(rec_text(r, "x"), "one");
+  CHECK_INT(r->saves, 2);
+  da_backend_unref(b);
+  rec_free(r);
+}
+
+typedef struct losses {
+  int count, code;
+  da_level level;
+  char session[64], message[512];
+} losses;
+
+static void note_loss(void *ctx, da_level level, const char *message, int code,
+                      const char *session) {
+  losses *l = ctx;
+  l->count++;
+  l->code = code;
+  l->level = level;
+  snprintf(l->session, sizeof l->session, "%s", session);
+  snprintf(l->message, sizeof l->message, "%s", message);
+}
+
+static void losses_are_told(void) {
+  rec_store *r = rec_new(0);
+  da_backend *b = new_backend(r);
+  da_saver *s = new_saver();
+  losses told = {0, 0, DA_DEBUG, "", ""};
+  talker a, c;
+  da_saver_on_loss(s, note_loss, &told);
+  sit_down(&c, s, b, "y", 5);
+  say(&c, "saved");
+  CHECK_INT(flush(&c, 5), DA_OK);
+  REC_SET(r, fail_code, DA_EFULL);
+  REC_SET(r, fail_saves, -1);
+  sit_down(&a, s, b, "x", 5);
+  say(&a, "one");
+  get_up(&a);
+  get_up(&c);
+  da_saver_close(s);
+  CHECK_INT(told.count, 1);
+  CHECK_INT(told.code, DA_EFULL);
+  CHECK_INT(told.level, DA_ERROR);
+  CHECK_STR(told.session, "x");
+  CHECK(
+      strstr(told.message, "session 'x' ends with turns that are not saved"));
+  da_backend_unref(b);
+  rec_free(r);
+}
+
 static void close_of_a_store_that_fails(void) {
   rec_store *r = rec_new(0);
   da_backend *b = new_backend(r);
@@ -301,6 +374,8 @@ int main(int argc, char **argv) {
                                          : child_that_hangs(argv[2]);
   RUN(close_drains);
   RUN(close_tries_again);
+  RUN(close_tries_again_what_was_under_way);
+  RUN(losses_are_told);
   RUN(close_of_a_store_that_fails);
   RUN(close_of_a_store_that_hangs);
   RUN(close_of_a_load_that_hangs);

@@ -29,6 +29,7 @@
   X(chmod)                                                                    \
   X(close)                                                                    \
   X(closedir)                                                                 \
+  X(faccessat)                                                                \
   X(fchmod)                                                                   \
   X(fcntl)                                                                    \
   X(fdopendir)                                                                \
@@ -189,6 +190,9 @@ FAULTS_WRAP(int, chmod, -1, (const char *path, mode_t mode), (path, mode))
 FAULTS_WRAP(int, fchmod, -1, (int fd, mode_t mode), (fd, mode))
 FAULTS_WRAP(DIR *, fdopendir, NULL, (int fd), (fd))
 FAULTS_WRAP(int, fstat, -1, (int fd, struct stat *st), (fd, st))
+FAULTS_WRAP(int, faccessat, -1,
+            (int dir, const char *path, int mode, int flags),
+            (dir, path, mode, flags))
 FAULTS_WRAP(int, fstatat, -1,
             (int dir, const char *path, struct stat *st, int flags),
             (dir, path, st, flags))

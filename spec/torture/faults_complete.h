@@ -21,9 +21,10 @@ static const char *const complete_harmless[] = {
     "calloc", "free", "malloc", "realloc",
     /* Nothing but memory and numbers. */
     "__errno_location", "__isoc99_sscanf", "dirfd", "getenv", "gmtime_r",
-    "memcmp", "memcpy", "memmove", "memset", "snprintf", "sprintf", "strchr",
-    "strcmp", "strcpy", "strcspn", "strftime", "strlen", "strncmp", "strspn",
-    "__sprintf_chk", "__snprintf_chk", "stpcpy",
+    "memchr", "memcmp", "memcpy", "memmove", "memset", "snprintf", "sprintf",
+    "strchr", "strcmp", "strcpy", "strcspn", "strftime", "strlen", "strncmp",
+    "strptime", "strspn", "strstr", "timegm", "__sprintf_chk",
+    "__snprintf_chk", "stpcpy",
     /* These cannot fail: the clocks and arguments are valid, the mutexes
     ** ours. */
     "clock_gettime", "geteuid", "getpid", "pthread_mutex_destroy",
