@@ -193,6 +193,31 @@ static void recovering(void) {
   da_backend_unref(b);
 }
 
+/* In a document: what is dropped begins with what can be read as nothing. */
+static void recovering_a_document(void) {
+  static const char text[] = "{\"messages\": [" HI ",\n , x,\n" HI "\n]}";
+  da_backend *b = NULL;
+  da_recovered r;
+  odd_store o;
+  begin(&o);
+  o.ops.flags = DA_STORE_DOCUMENT;
+  o.ops.load = give_documents;
+  o.first = text;
+  CHECK_INT(da_backend_new(&b, &o.base, &err), DA_OK);
+  da_recovered_init(&r);
+  CHECK_INT(da_store_recover(b, "x", NULL, &r, &err), DA_OK);
+  CHECK_INT(r.why.code, DA_ECORRUPT);
+  CHECK_INT(r.salvage.history.len, 2);
+  CHECK_INT(r.salvage.dropped_count, 1);
+  if (r.salvage.dropped_count) {
+    CHECK_INT(r.salvage.dropped[0].offset, strstr(text, "x,") - text);
+    CHECK_INT(r.salvage.dropped[0].bytes, 1);
+  }
+  CHECK_INT(r.bytes, sizeof text - 1);
+  da_recovered_dispose(&r);
+  da_backend_unref(b);
+}
+
 /* ---- errors ---- */
 
 /* Who fails without a word is quoted with the code's name. */
@@ -248,6 +273,7 @@ int main(void) {
   RUN(documents);
   RUN(pieces);
   RUN(recovering);
+  RUN(recovering_a_document);
   RUN(failures_without_words);
   RUN(bad_ids);
   return check_done();

@@ -198,6 +198,7 @@ static void broken_streams(void) {
                DA_EUNSUPPORTED, 0);
   check_broken("data: {\"choices\":[{\"error\":\"\"}]}\n\n", DA_ETRUNCATED, 1);
   check_broken("data: {\"error\":\"\"}\n\n", DA_ETRUNCATED, 1);
+  check_broken(SAY("a") "data: {\"error\":{\"code\":429}}", DA_ERATE, 1);
 }
 
 static void too_long(void) {

@@ -87,6 +87,37 @@ static void without_threads(void) {
   kit_rm(dir);
 }
 
+/* ---- no deletion ---- */
+
+static int no_remove(da_store *s, const char *id, da_err *e) {
+  (void)s, (void)id;
+  return da_fail(e, DA_EPERM, "no");
+}
+
+/* An agent that could not delete its session has it, though it had not been
+** loaded before. */
+static void without_deletion(void) {
+  cage c = {0};
+  da_runtime *rt = kit_runtime();
+  da_agent *a = kit_agent(rt, &c), *b = NULL;
+  da_store *s = NULL;
+  da_store_ops ops;
+  CHECK_INT(da_store_memory(&s, &err), DA_OK);
+  ops = *s->ops;
+  ops.remove = no_remove;
+  s->ops = &ops;
+  CHECK_INT(da_agent_set_store(a, s, &err), DA_OK);
+  CHECK_INT(da_agent_set_session_id(a, "x", &err), DA_OK);
+  ASK(a, "one");
+  CHECK_INT(da_agent_flush(a, 10, &err), DA_OK);
+  CHECK_INT(da_agent_clone(&b, a, &err), DA_OK);
+  CHECK_INT(da_agent_delete(b, NULL, &err), DA_EPERM);
+  CHECK_STR(kit_said(b), "one|You said: one");
+  da_agent_free(a);
+  da_agent_free(b);
+  da_runtime_free(rt);
+}
+
 /* ---- no chance ---- */
 
 /* What tells messages and temporary files apart is made of the time. */
@@ -226,6 +257,7 @@ static void without_a_home(void) {
 
 int main(void) {
   RUN(without_threads);
+  RUN(without_deletion);
   RUN(without_chance);
   RUN(without_descriptors);
   RUN(without_a_directory);
