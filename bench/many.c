@@ -147,15 +147,16 @@ static void c_close(da_store *s) {
 }
 
 static void measure_same(void) {
-  static const da_store_ops ops = {DA_STORE_VERSION,
-                                   DA_STORE_DOCUMENT | DA_STORE_LOCAL,
-                                   "counting",
-                                   c_load,
-                                   c_save,
-                                   c_remove,
-                                   c_list,
-                                   c_close,
-                                   NULL};
+  static const da_store_ops ops = {
+      .version = DA_STORE_VERSION,
+      .flags = DA_STORE_DOCUMENT | DA_STORE_LOCAL,
+      .name = "counting",
+      .load = c_load,
+      .save = c_save,
+      .remove = c_remove,
+      .list = c_list,
+      .close = c_close,
+  };
   da_agent *agents[AGENTS];
   char path[512];
   size_t have;

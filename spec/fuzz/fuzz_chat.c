@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
   char *body = fuzz_exact(bytes + (len > 0), len - (len > 0));
   da_text text = {body, len - (len > 0)};
   da_http head;
-  chat_reply reply = {&head, secret, 1};
+  chat_reply reply = {&head, secret, 1, 0};
   memset(&head, 0, sizeof head);
   head.status = 200;
   if (kind % 4 == 0) {
