@@ -118,6 +118,54 @@ static void without_deletion(void) {
   da_runtime_free(rt);
 }
 
+/* ---- no saving ---- */
+
+static int no_save(da_store *s, const char *id,
+                   const da_store_session *session, da_revision *now,
+                   da_err *e) {
+  (void)s, (void)id, (void)session, (void)now;
+  return da_fail(e, DA_EFULL, "no");
+}
+
+typedef struct losses {
+  int count, code;
+  char id[8];
+} losses;
+
+static void note_loss(void *ctx, da_level level, const char *message, int code,
+                      const char *id) {
+  losses *l = ctx;
+  CHECK_INT(level, DA_ERROR);
+  CHECK(strstr(message, "turns that are not saved: no") != NULL);
+  snprintf(l->id, sizeof l->id, "%s", id);
+  l->code = code;
+  l->count++;
+}
+
+/* Who asks to be told of losses only after the first turn, is told. */
+static void without_saving(void) {
+  cage c = {0};
+  losses l = {0, 0, ""};
+  da_runtime *rt = kit_runtime();
+  da_agent *a = kit_agent(rt, &c);
+  da_store *s = NULL;
+  da_store_ops ops;
+  CHECK_INT(da_store_memory(&s, &err), DA_OK);
+  ops = *s->ops;
+  ops.save = no_save;
+  s->ops = &ops;
+  CHECK_INT(da_agent_set_store(a, s, &err), DA_OK);
+  CHECK_INT(da_agent_set_session_id(a, "x", &err), DA_OK);
+  ASK(a, "one");
+  CHECK_INT(da_agent_flush(a, 10, &err), DA_EFULL);
+  da_runtime_on_loss(rt, note_loss, &l);
+  da_agent_free(a);
+  da_runtime_free(rt);
+  CHECK_INT(l.count, 1);
+  CHECK_INT(l.code, DA_EFULL);
+  CHECK_STR(l.id, "x");
+}
+
 /* ---- no chance ---- */
 
 /* What tells messages and temporary files apart is made of the time. */
@@ -258,6 +306,7 @@ static void without_a_home(void) {
 int main(void) {
   RUN(without_threads);
   RUN(without_deletion);
+  RUN(without_saving);
   RUN(without_chance);
   RUN(without_descriptors);
   RUN(without_a_directory);
