@@ -28,6 +28,7 @@ static void read_head(da_http *h, da_text after, da_text after_ms) {
   memset(h, 0, sizeof *h);
   memset(&head, 0, sizeof head);
   head.http = h;
+  head.max = 4 * FUZZ_CAP;
   MUST(da_http_head_line(&head, status, sizeof status - 1) == DA_OK);
   put_line(&head, "Retry-After", after);
   put_line(&head, "retry-after-ms", after_ms);

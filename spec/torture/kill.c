@@ -58,10 +58,9 @@ typedef struct known {
   start next;         /* what the next one must find */
   int acked, started; /* turns of the present life */
   int begun, deleting;
-  int temps; /* temporary files that lie there */
   int wrong; /* the driver stops here */
   /* What the kills hit. */
-  int kills, loads, writes, renamed, early, deletions, between, swept;
+  int kills, loads, writes, renamed, early, deletions, between;
   double pace; /* seconds from one acknowledgement to the next */
 } known;
 
@@ -93,8 +92,6 @@ static void note_down(known *k, const note *x) {
     k->next.life++;
     break;
   case LEFT_OVER:
-    k->swept += k->temps;
-    k->temps = 0;
     if (x->n)
       wrong(k, "temporary files stay after the next save", x->n);
     break;
@@ -122,10 +119,9 @@ static void check_stored(known *k) {
   free(turns);
 }
 
-/* What the kill hit, told by what lies there. */
-static void sort_in(known *k) {
-  int temps = kit_count(k->next.dir, ".tmp-");
-  if (temps > k->temps)
+/* What the kill hit, told by what lay there before anybody looked. */
+static void sort_in(known *k, int temps) {
+  if (temps > 0)
     k->writes++;
   else if (k->deleting)
     k->deletions++;
@@ -137,7 +133,6 @@ static void sort_in(known *k) {
     k->early++;
   else
     k->between++;
-  k->temps = temps < 0 ? 0 : temps;
 }
 
 /* ---- the driver ---- */
@@ -153,7 +148,7 @@ static void kill_one(known *k) {
   process p;
   note x;
   uint64_t *seed = &k->next.seed;
-  int wanted = (int)kit_below(seed, 4), heard = 1;
+  int wanted = (int)kit_below(seed, 4), heard = 1, temps;
   double delay = (double)kit_below(seed, 1000) / 1000, last = 0;
   k->begun = k->deleting = 0;
   k->acked = k->started = k->next.turns;
@@ -176,8 +171,11 @@ static void kill_one(known *k) {
   k->kills++;
   if (!heard)
     wrong(k, "the writer ended by itself", 0);
+  temps = kit_count(k->next.dir, ".tmp-");
   check_stored(k);
-  sort_in(k);
+  sort_in(k, temps);
+  if (temps > 0 && kit_count(k->next.dir, ".tmp-"))
+    wrong(k, "temporary files stay after the next load", temps);
 }
 
 /* One that is left alone tidies up after the last one that was killed. */
@@ -214,9 +212,9 @@ static void kill_writers(int durable, int times) {
     tidy_up(&k);
   printf("%d kills: %d left a temporary file, %d came before it, %d after "
          "the rename, %d in a deletion, %d at the start or in the load, %d "
-         "between two saves; %d files swept; %d sessions\n",
+         "between two saves; %d sessions\n",
          k.kills, k.writes, k.early, k.renamed, k.deletions, k.loads,
-         k.between, k.swept, k.next.life);
+         k.between, k.next.life);
   /* Else it has not tried what it is for. */
   CHECK(k.writes > 0 && k.renamed + k.early > 0);
   kit_rm(dir);

@@ -37,6 +37,7 @@ local KNOWN = {
   pread64 = "pread", getdents64 = "readdir", renameat = "renameat",
   renameat2 = "renameat2", stat = "stat", syncfs = "syncfs",
   unlinkat = "unlinkat", writev = "writev", getcwd = "getcwd",
+  faccessat = "faccessat", faccessat2 = "faccessat",
   -- Memory and names of oneself.
   brk = "", mmap = "", munmap = "", mremap = "", mprotect = "", madvise = "",
   futex = "", getpid = "", geteuid = "", clock_gettime = "", time = "",
