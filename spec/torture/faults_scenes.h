@@ -68,6 +68,38 @@ static int quarantine(void) {
   return store->ops->quarantine(store, "a", &seen, kept, sizeof kept, &err);
 }
 
+static char aside[DA_FILE_ASIDE_SIZE]; /* the name of what was put aside */
+
+static int note_aside(da_quarantine_list *list, const da_quarantined *q) {
+  (void)list;
+  CHECK(q->name.len < sizeof aside && q->id.len == 1 && *q->id.data == 'a');
+  memcpy(aside, q->name.data, q->name.len);
+  aside[q->name.len] = '\0';
+  return DA_OK;
+}
+
+/* Whole lists only. */
+static int quarantined(void) {
+  da_quarantine_list list = {note_aside};
+  int code;
+  aside[0] = '\0';
+  code = store->ops->quarantined(store, "a", &list, &err);
+  return code == DA_OK && !aside[0] ? DA_ECORRUPT : code;
+}
+
+static int load_quarantined(void) {
+  kit_text t = {{NULL, NULL, kit_document}, NULL, 0};
+  int code = store->ops->load_quarantined(store, aside, &t.base, &err);
+  if (code == DA_OK && strcmp(t.bytes, old_text) != 0)
+    code = DA_ECORRUPT;
+  free(t.bytes);
+  return code;
+}
+
+static int restore(void) {
+  return store->ops->restore(store, aside, &err);
+}
+
 static kit_names names;
 
 static int list(void) {
@@ -107,6 +139,20 @@ static void other_writer(void) {
   da_revision theirs;
   CHECK_INT(kit_save(other, "a", other_text, NULL, &theirs, &err), DA_OK);
   kit_close(other);
+}
+
+/* By another store: this one may not have opened its directory yet. */
+static void one_aside(void) {
+  da_store *other = kit_store(dir, 0);
+  CHECK_INT(other->ops->quarantine(other, "a", &seen, kept, sizeof kept, &err),
+            DA_OK);
+  CHECK_INT(quarantined(), DA_OK);
+  kit_close(other);
+}
+
+static void one_aside_and_another(void) {
+  one_aside();
+  other_writer();
 }
 
 static void lock_lost(void) {
@@ -156,6 +202,19 @@ static const scene scenes[] = {
     {"quarantine", DURABLE | FRESH, 0, NULL, quarantine, 0, old_text, NULL},
     {"quarantine without RENAME_NOREPLACE", DURABLE, FAULTS_NO_RENAME2, NULL,
      quarantine, 0, old_text, NULL},
+    {"list the quarantine", DURABLE | FRESH, 0, one_aside, quarantined, 0,
+     NULL, NULL},
+    {"list the quarantine, of no type", 0, FAULTS_NO_TYPES, one_aside,
+     quarantined, 0, NULL, NULL},
+    {"load from the quarantine", DURABLE | FRESH, 0, one_aside,
+     load_quarantined, 0, NULL, NULL},
+    {"restore", DURABLE | FRESH, 0, one_aside, restore, 0, NULL, old_text},
+    {"restore without RENAME_NOREPLACE", 0, FAULTS_NO_RENAME2, one_aside,
+     restore, 0, NULL, old_text},
+    {"restore in the place of another", DURABLE, 0, one_aside_and_another,
+     restore, 0, other_text, old_text},
+    {"restore without RENAME_EXCHANGE", 0, FAULTS_NO_RENAME2,
+     one_aside_and_another, restore, DA_EUNSUPPORTED, other_text, other_text},
     {"list", DURABLE | FRESH, 0, NULL, list_both, 0, old_text, old_text},
     {"list entries of no type", DURABLE | FRESH, FAULTS_NO_TYPES, NULL,
      list_both, 0, old_text, old_text},

@@ -71,11 +71,27 @@ static int is_fatal(const char *name) {
   return 0;
 }
 
-/* Deleting and putting aside may have been done before what failed: the
-** flush of the directory, or what a network's file system has only said. */
+/* Deleting, putting aside and restoring may have been done before what failed:
+** the flush of the directory, or what a network's file system has only said. */
 static int may_be_done(const scene *s, const char *name) {
   return faults_kind == FAULTS_LIE ||
-         (!s->is && (strcmp(name, "fsync") == 0 || faults_ever));
+         ((!s->is || s->act == restore) &&
+          (strcmp(name, "fsync") == 0 || faults_ever));
+}
+
+/* What was put aside is in one of the two places, and the other session, if
+** there is one, in the other; or it has both names, for want of a better
+** system. */
+static int nothing_is_lost(const scene *s) {
+  char text[64] = "";
+  FILE *f = fopen(kit_path(dir, aside), "r");
+  if (f && !fgets(text, sizeof text, f))
+    text[0] = '\0';
+  if (f)
+    fclose(f);
+  if (is_there("a", old_text))
+    return strcmp(text, s->was ? s->was : old_text) == 0 || (!s->was && !f);
+  return is_there("a", s->was) && strcmp(text, old_text) == 0;
 }
 
 static void judge(const scene *s, int code, const char *name) {
@@ -98,6 +114,8 @@ static void judge(const scene *s, int code, const char *name) {
   if (s->flags & VACANT && is_fatal(name) && !faults_ever &&
       strcmp(name, "fsync") == 0 && !kit_exists(dir, ".lock"))
     CHECK(!kit_exists(root, "p/s"));
+  if (s->act == restore)
+    CHECK(nothing_is_lost(s));
   /* The bytes that were put aside are those that were there. */
   if (s->act == quarantine && !is_there("a", s->was)) {
     CHECK_INT(kit_count(dir, "a.json.corrupt-"), 1);
