@@ -243,6 +243,18 @@ describe("what was put aside", function()
       :quarantined())
   end)
 
+  it("may be of a session whose id looks like such a name", function()
+    local id = "a.json.corrupt-20261122T093000Z-0123"
+    put_aside("a.corrupt-b", "{ broken")
+    put_aside(id, "{ broken")
+    assert.equal(1, #backend:quarantined("a.corrupt-b"))
+    assert.equal(1, #backend:quarantined(id))
+    assert.same({}, backend:quarantined("a"))
+    assert.equal(2, #backend:quarantined())
+    assert.is_true(backend:restore(backend:quarantined(id)[1].name))
+    assert.equal("session_corrupt", select(2, backend:load(id)).code)
+  end)
+
   it("can be looked into", function()
     put_aside("s", valid:sub(1, -20))
     local name = backend:quarantined()[1].name
