@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "da_meta.h"
 #include "da_session_id.h"
 #include "da_store.h"
 
@@ -52,9 +53,7 @@ static int take_message(da_store_sink *base, da_text json) {
 
 static int take_meta(da_store_sink *base, da_text json) {
   sink *s = (sink *)base;
-  da_json j;
-  da_json_init(&j, json);
-  if (da_json_value(&j, NULL) != DA_JSON_OBJECT || !da_json_end(&j)) {
+  if (!da_meta_check(json)) {
     da_fail(&s->out->why, DA_ECORRUPT, "its metadata is no object");
     return DA_OK;
   }
