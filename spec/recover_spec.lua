@@ -240,7 +240,8 @@ describe("what was put aside", function()
   local function put_aside(id, bytes)
     local name = id:gsub("%u", function(c) return ("%%%x"):format(c:byte()) end)
     disk.write(directory .. "/" .. name .. ".json", bytes)
-    assert(backend:save(id, { { role = "user", content = "new" } }))
+    return select(2,
+      assert(backend:save(id, { { role = "user", content = "new" } })))
   end
 
   before_each(function()
@@ -253,9 +254,12 @@ describe("what was put aside", function()
   after_each(function() disk.remove(root) end)
 
   it("is what a backend's own save would have written over", function()
-    put_aside("s", "{ broken")
+    local kept = put_aside("s", "{ broken")
     local list = backend:quarantined()
     assert.equal(1, #list)
+    assert.equal(directory .. "/" .. list[1].name, kept)
+    assert.equal(1, select("#", backend:save("s", { { role = "user",
+      content = "new" } })))
     assert.equal("s", list[1].id)
     assert.equal(8, list[1].bytes)
     assert.truthy(math.abs(list[1].time - os.time()) < 60)
@@ -316,6 +320,8 @@ describe("what was put aside", function()
     assert.is_false(report.intact)
     assert.is_nil((backend:recover("s", "s.json")))
     assert.is_nil((backend:recover("s", "../sessions/" .. name)))
+    assert.equal(1, select("#", backend:recover("s", name .. "\0")))
+    assert.is_nil((backend:recover("s", name .. "\0x")))
   end)
 
   it("changes places with what is stored when it is restored", function()
@@ -335,7 +341,11 @@ describe("what was put aside", function()
 
   it("is restored from the names of its kind only", function()
     disk.write(root .. "/outside", "x")
-    for _, name in ipairs { "", "s.json", "../outside", "/etc/passwd", ".lock",
+    put_aside("s", "{ broken")
+    local aside = backend:quarantined()[1].name
+    valid = disk.read(directory .. "/s.json")
+    for _, name in ipairs { aside .. "\0", aside .. "\0x",
+      "", "s.json", "../outside", "/etc/passwd", ".lock",
       "s.json.corrupt-20261122T093000Z-0123" } do
       local ok, err = backend:restore(name)
       assert.is_nil(ok)

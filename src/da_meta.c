@@ -31,6 +31,12 @@ static int64_t tokens(da_text usage, const char *key) {
 
 /* ---- reading ---- */
 
+int da_meta_check(da_text json) {
+  da_json j;
+  da_json_init(&j, json);
+  return da_json_value(&j, NULL) == DA_JSON_OBJECT && da_json_end(&j);
+}
+
 void da_meta_read(da_meta *m, da_text json) {
   da_text raw;
   m->usage = (da_usage){0, 0, 0};

@@ -11,6 +11,9 @@ typedef struct da_meta {
   da_usage usage;    /* of all turns since then */
 } da_meta;
 
+/* Whether `json`, which somebody else gave, is such an object. */
+int da_meta_check(da_text json);
+
 /* What `json` says; what it does not, or says wrongly, is 0. */
 void da_meta_read(da_meta *m, da_text json);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "da_document.h"
+#include "da_meta.h"
 #include "da_session_id.h"
 
 struct da_backend {
@@ -107,10 +108,8 @@ static int sink_message(da_store_sink *base, da_text json) {
 
 static int sink_meta(da_store_sink *base, da_text json) {
   sink *s = (sink *)base;
-  da_json j;
   s->filled = 1;
-  da_json_init(&j, json);
-  if (da_json_value(&j, NULL) != DA_JSON_OBJECT || !da_json_end(&j))
+  if (!da_meta_check(json))
     return corrupt(s, "its metadata is no JSON object");
   da_buf_reset(&s->out->meta);
   da_buf_put(&s->out->meta, json.data, json.len);

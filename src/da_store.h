@@ -54,9 +54,10 @@ int da_store_quarantine(da_backend *b, const char *id,
                         da_err *err);
 
 /* As da_store_save with `expected` NULL, but never over what cannot be read: a
-** corrupt session is put aside first, any other error is the result. */
+** corrupt session is put aside first, any other error is the result. `kept`,
+** also then: where it was put, as the store tells, or "". */
 int da_store_replace(da_backend *b, const char *id, const da_history *history,
-                     da_text meta, da_err *err);
+                     da_text meta, char *kept, size_t size, da_err *err);
 
 /* ---- what cannot be read ---- */
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "da_meta.h"
 #include "da_session_id.h"
 #include "da_store.h"
 
@@ -52,9 +53,7 @@ static int take_message(da_store_sink *base, da_text json) {
 
 static int take_meta(da_store_sink *base, da_text json) {
   sink *s = (sink *)base;
-  da_json j;
-  da_json_init(&j, json);
-  if (da_json_value(&j, NULL) != DA_JSON_OBJECT || !da_json_end(&j)) {
+  if (!da_meta_check(json)) {
     da_fail(&s->out->why, DA_ECORRUPT, "its metadata is no object");
     return DA_OK;
   }
@@ -135,8 +134,7 @@ int da_store_restore(da_backend *b, const char *name, da_err *err) {
 
 /* The revision that may be replaced: of what can be read, or of nothing. */
 static int make_room(da_backend *b, const char *id, da_revision *now,
-                     da_err *err) {
-  char kept[1024];
+                     char *kept, size_t size, da_err *err) {
   da_stored stored;
   int code;
   da_stored_init(&stored);
@@ -144,20 +142,21 @@ static int make_room(da_backend *b, const char *id, da_revision *now,
   *now = stored.revision;
   da_stored_dispose(&stored);
   if (code == DA_ECORRUPT) {
-    code = da_store_quarantine(b, id, now, kept, sizeof kept, err);
+    code = da_store_quarantine(b, id, now, kept, size, err);
     now->text[0] = '\0';
   }
   return code == DA_ENOTFOUND ? DA_OK : code;
 }
 
 int da_store_replace(da_backend *b, const char *id, const da_history *history,
-                     da_text meta, da_err *err) {
+                     da_text meta, char *kept, size_t size, da_err *err) {
   da_revision now;
   int code, tries = 0;
+  kept[0] = '\0';
   if (!da_backend_store(b)->ops->quarantine)
     return da_store_save(b, id, history, 0, meta, NULL, &now, err);
   do {
-    code = make_room(b, id, &now, err);
+    code = make_room(b, id, &now, kept, size, err);
     if (!code)
       code = da_store_save(b, id, history, 0, meta, &now, &now, err);
   } while (code == DA_ECONFLICT && ++tries < MOST_TRIES);

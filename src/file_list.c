@@ -29,30 +29,45 @@ int da_file_is_regular(DIR *stream, const struct dirent *e) {
   return S_ISREG(st.st_mode);
 }
 
-int da_file_list(da_store *store, da_store_ids *ids, da_err *err) {
-  const da_file_store *f = (const da_file_store *)store;
+int da_file_each(const da_file_store *f, da_file_visit *v, da_err *err) {
   const struct dirent *e;
-  char id[DA_SESSION_ID_MAX + 1];
   int code = DA_OK;
   DIR *stream = da_file_stream(AT_FDCWD, f->path);
   if (!stream && errno == ENOENT)
     return DA_OK;
   if (!stream)
     return da_file_fail(f, NULL, "open directory", errno, err);
-  while (code == DA_OK && (errno = 0, e = readdir(stream)) != NULL) {
-    da_text text = {id, 0};
-    int regular = da_file_name_id(e->d_name, id, &text.len);
-    if (regular)
-      regular = da_file_is_regular(stream, e);
-    if (regular < 0) /* a list without it would say that it is not there */
-      code = da_file_fail(f, e->d_name, "examine", errno, err);
-    else if (regular)
-      code = ids->id(ids, text);
-  }
+  while (code == DA_OK && (errno = 0, e = readdir(stream)) != NULL)
+    code = v->entry(v, stream, e, err);
   if (code == DA_OK && errno != 0)
     code = da_file_fail(f, NULL, "read directory", errno, err);
   closedir(stream);
   return code;
+}
+
+typedef struct listing {
+  da_file_visit base;
+  const da_file_store *f;
+  da_store_ids *ids;
+} listing;
+
+static int tell(da_file_visit *v, DIR *stream, const struct dirent *e,
+                da_err *err) {
+  const listing *l = (const listing *)v;
+  char id[DA_SESSION_ID_MAX + 1];
+  da_text text = {id, 0};
+  int regular = da_file_name_id(e->d_name, id, &text.len);
+  if (regular)
+    regular = da_file_is_regular(stream, e);
+  if (regular < 0) /* a list without it would say that it is not there */
+    return da_file_fail(l->f, e->d_name, "examine", errno, err);
+  return regular ? l->ids->id(l->ids, text) : DA_OK;
+}
+
+int da_file_list(da_store *store, da_store_ids *ids, da_err *err) {
+  const da_file_store *f = (const da_file_store *)store;
+  listing l = {{tell}, f, ids};
+  return da_file_each(f, &l.base, err);
 }
 
 /* 0, or -1 if it may be worth another try. What another user has put into a

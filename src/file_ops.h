@@ -36,6 +36,14 @@ int da_file_read(const da_file_store *f, const char *name, da_store_sink *sink,
 ** so that several threads may read at once. NULL with errno. */
 DIR *da_file_stream(int fd, const char *path);
 
+/* Goes through the store's directory; what `entry` returns as in a sink. Where
+** there is no directory, there are no entries. */
+typedef struct da_file_visit da_file_visit;
+struct da_file_visit {
+  int (*entry)(da_file_visit *, DIR *, const struct dirent *, da_err *);
+};
+int da_file_each(const da_file_store *f, da_file_visit *v, da_err *err);
+
 /* Whether an entry is a regular file; links to such are none. 1 or 0, or -1
 ** with errno. */
 int da_file_is_regular(DIR *stream, const struct dirent *e);

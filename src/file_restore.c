@@ -8,19 +8,26 @@
 #include "file_name.h"
 #include "file_ops.h"
 
-/* One entry of the directory, if it is one of session file `wanted` (NULL: of
-** any). */
-static int tell(const da_file_store *f, DIR *stream, const struct dirent *e,
-                const char *wanted, da_quarantine_list *list, da_err *err) {
+typedef struct listing {
+  da_file_visit base;
+  const da_file_store *f;
+  const char *wanted; /* what the session's file is called, NULL: any */
+  da_quarantine_list *list;
+} listing;
+
+static int tell(da_file_visit *v, DIR *stream, const struct dirent *e,
+                da_err *err) {
+  const listing *l = (const listing *)v;
   char name[DA_FILE_NAME_SIZE], id[DA_SESSION_ID_MAX + 1];
   da_quarantined q;
   struct stat st;
   if (!da_file_aside_of(e->d_name, name, &q.time) ||
-      (wanted && strcmp(name, wanted) != 0))
+      (l->wanted && strcmp(name, l->wanted) != 0))
     return DA_OK;
   if (fstatat(dirfd(stream), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return errno == ENOENT ? DA_OK
-                           : da_file_fail(f, e->d_name, "examine", errno, err);
+    return errno == ENOENT
+               ? DA_OK
+               : da_file_fail(l->f, e->d_name, "examine", errno, err);
   if (!S_ISREG(st.st_mode))
     return DA_OK;
   q.name.data = e->d_name;
@@ -28,29 +35,16 @@ static int tell(const da_file_store *f, DIR *stream, const struct dirent *e,
   q.id.data = id;
   da_file_name_id(name, id, &q.id.len);
   q.bytes = (uint64_t)st.st_size;
-  return list->item(list, &q);
+  return l->list->item(l->list, &q);
 }
 
 int da_file_quarantined(da_store *store, const char *id,
                         da_quarantine_list *list, da_err *err) {
   const da_file_store *f = (const da_file_store *)store;
   char wanted[DA_FILE_NAME_SIZE];
-  const struct dirent *e;
-  DIR *stream;
+  listing l = {{tell}, f, id ? wanted : NULL, list};
   int code = id ? da_file_name(wanted, id, err) : DA_OK;
-  if (code != DA_OK)
-    return code;
-  stream = da_file_stream(AT_FDCWD, f->path);
-  if (!stream && errno == ENOENT)
-    return DA_OK;
-  if (!stream)
-    return da_file_fail(f, NULL, "open directory", errno, err);
-  while (code == DA_OK && (errno = 0, e = readdir(stream)) != NULL)
-    code = tell(f, stream, e, id ? wanted : NULL, list, err);
-  if (code == DA_OK && errno != 0)
-    code = da_file_fail(f, NULL, "read directory", errno, err);
-  closedir(stream);
-  return code;
+  return code == DA_OK ? da_file_each(f, &l.base, err) : code;
 }
 
 /* The session file that `aside` was; a name that is none of ours leads

@@ -208,13 +208,14 @@ static da_stored *push_stored(lua_State *L) {
   return s;
 }
 
-/* save(id, messages [, info]) -> true */
+/* save(id, messages [, info]) -> true [, where corrupt bytes are kept] */
 static int l_backend_save(lua_State *L) {
   l_backend *b = l_backend_check(L);
   da_err err;
   const char *id = l_backend_id(L, &err);
   da_history *messages;
   da_buf *meta;
+  char kept[1024];
   l_frame before;
   int code;
   luaL_checktype(L, 3, LUA_TTABLE);
@@ -229,12 +230,16 @@ static int l_backend_save(lua_State *L) {
     luaL_argcheck(L, meta->data[0] == '{', 4, "must have named fields");
   }
   before = l_enter(b->runtime, L, L_DEFAULT_TIMEOUT);
-  code = da_store_replace(b->backend, id, messages, da_buf_text(meta), &err);
+  code = da_store_replace(b->backend, id, messages, da_buf_text(meta), kept,
+                          sizeof kept, &err);
   l_leave(b->runtime, before);
   if (code)
     return l_fail(L, &err);
   lua_pushboolean(L, 1);
-  return 1;
+  if (!kept[0])
+    return 1;
+  lua_pushstring(L, kept);
+  return 2;
 }
 
 /* load(id) -> messages, info | nil */

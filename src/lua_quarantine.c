@@ -50,12 +50,20 @@ static void push_report(lua_State *L, const da_recovered *r) {
   lua_setfield(L, -2, "dropped");
 }
 
+/* What was put aside under the name at `arg`. There is nothing under "", and
+** so it stands for every name that is no text of C. */
+static const char *aside_name(lua_State *L, int arg) {
+  size_t len;
+  const char *name = luaL_checklstring(L, arg, &len);
+  return strlen(name) == len ? name : "";
+}
+
 /* recover(id [, name]) -> messages, report | nil: nothing is there */
 static int l_backend_recover(lua_State *L) {
   l_backend *b = l_backend_check(L);
   da_err err;
   const char *id = l_backend_id(L, &err);
-  const char *name = luaL_optstring(L, 3, NULL);
+  const char *name = lua_isnoneornil(L, 3) ? NULL : aside_name(L, 3);
   da_recovered *r;
   l_frame before;
   int code;
@@ -141,7 +149,7 @@ static int l_backend_quarantined(lua_State *L) {
 /* restore(name) -> true */
 static int l_backend_restore(lua_State *L) {
   l_backend *b = l_backend_check(L);
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = aside_name(L, 2);
   da_err err;
   l_frame before = l_enter(b->runtime, L, L_DEFAULT_TIMEOUT);
   int code = da_store_restore(b->backend, name, &err);

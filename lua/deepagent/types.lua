@@ -146,13 +146,13 @@
 ---@class deepagent.Backend
 local Backend = {}
 
----Replaces what is stored; what cannot be read is put aside first. Raises if
+---Replaces what is stored; what is corrupt is put aside first. Raises if
 ---`messages` is no list.
 ---@param id string
 ---@param messages deepagent.Message[]
 ---@param info? deepagent.Info
 ---@return true? ok
----@return deepagent.Error? err
+---@return string|deepagent.Error|nil kept the file with corrupt bytes, or the error
 function Backend:save(id, messages, info) end
 
 ---nil alone: there is no such session.

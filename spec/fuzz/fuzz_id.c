@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <strings.h>
 
 #include "da_session_id.h"
@@ -29,6 +30,21 @@ static void check_safe(const char *name) {
   MUST(!is_device(name));
 }
 
+/* What is put aside is no session and no temporary file, and found again. */
+static void check_aside(const char *name) {
+  char aside[DA_FILE_ASIDE_SIZE], again[DA_FILE_NAME_SIZE];
+  char id[DA_SESSION_ID_MAX + 1];
+  size_t len;
+  uint64_t slot;
+  double time = -1;
+  da_file_aside(aside, name);
+  MUST(strlen(aside) <= 255);
+  MUST(da_file_aside_of(aside, again, &time) && strcmp(again, name) == 0);
+  MUST(time > 0);
+  MUST(!da_file_name_id(aside, id, &len) && !da_file_temp_slot(aside, &slot));
+  MUST(!da_file_aside_of(name, again, &time));
+}
+
 static void as_id(const char *s, size_t len) {
   char name[DA_FILE_NAME_SIZE], again[DA_SESSION_ID_MAX + 1], *id;
   size_t id_len = 0;
@@ -50,6 +66,7 @@ static void as_id(const char *s, size_t len) {
   MUST(da_file_name(name, id, &err) == DA_OK);
   MUST(da_file_name_id(name, again, &id_len));
   MUST(id_len == len && strcmp(again, id) == 0);
+  check_aside(name);
   free(id);
 }
 
@@ -68,16 +85,23 @@ static void as_file(const char *s, size_t len) {
   char name[256], id[DA_SESSION_ID_MAX + 1], again[DA_FILE_NAME_SIZE];
   size_t id_len;
   uint64_t slot;
+  double time;
   if (len >= sizeof name || memchr(s, '\0', len))
     return;
   memcpy(name, s, len);
   name[len] = '\0';
   if (da_file_name_id(name, id, &id_len)) {
     MUST(!da_file_temp_slot(name, &slot));
+    MUST(!da_file_aside_of(name, again, &time));
     MUST(da_file_name(again, id, NULL) == DA_OK && strcmp(again, name) == 0);
   }
   if (da_file_temp_slot(name, &slot))
     MUST(len == DA_FILE_TEMP_SIZE - 1 && memcmp(name, ".tmp-", 5) == 0);
+  if (da_file_aside_of(name, again, &time)) {
+    MUST(!da_file_temp_slot(name, &slot));
+    MUST(da_file_name_id(again, id, &id_len));
+    MUST(strncmp(name, again, strlen(again)) == 0 && isfinite(time));
+  }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {

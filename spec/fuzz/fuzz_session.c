@@ -1,6 +1,6 @@
 /* fuzz_session.c - a stored session with any bytes in it. What loads must
 ** come back to the byte from what is saved; what is saved must not load with
-** fewer messages when it was damaged. */
+** fewer messages when it was damaged; what is salvaged are messages. */
 #include "fuzz.h"
 
 #include "da_document.h"
@@ -83,6 +83,65 @@ static void check_same(const session *a, const session *b) {
   }
 }
 
+/* ---- salvage ---- */
+
+static int is_double(const da_history *h, size_t i) {
+  for (size_t k = 0; k < i; k++)
+    if (fuzz_same(da_message_id(da_history_at(h, k)),
+                  da_message_id(da_history_at(h, i))))
+      return 1;
+  return 0;
+}
+
+/* But for the id. What others laid out over several lines is read as it is,
+** and salvaged as one line. */
+static int same_rest(const da_message *a, const da_message *b) {
+  da_text rest = da_message_tail(b);
+  return memchr(rest.data, '\n', rest.len) || memchr(rest.data, '\r', rest.len)
+             ? da_message_role(a) == da_message_role(b)
+             : fuzz_same(da_message_tail(a), rest);
+}
+
+/* All messages of a document that can be read are salvaged, of those with one
+** id the first, and come first. A message without an id gets another one each
+** time, so only the rest is compared. */
+static size_t check_has(const da_history *salvaged, const da_history *read) {
+  size_t n = 0;
+  for (size_t i = 0; i < read->len; i++)
+    if (!is_double(read, i)) {
+      MUST(n < salvaged->len);
+      MUST(same_rest(da_history_at(salvaged, n++), da_history_at(read, i)));
+    }
+  return n;
+}
+
+/* `read`: what was read of it, or NULL. `ours`: as we write it; in what others
+** wrote, what comes behind the messages can hold more of them, which reading
+** passes over, and what else is there is told of as dropped. */
+static void check_salvage(const char *bytes, size_t len, const session *read,
+                          int ours) {
+  da_salvage s;
+  size_t n, at = 0;
+  da_salvage_init(&s);
+  MUST(da_document_salvage(&s, bytes, len, NULL) == DA_OK);
+  for (size_t i = 0; i < s.dropped_count; i++) {
+    MUST(s.dropped[i].offset >= at && s.dropped[i].bytes > 0);
+    at = s.dropped[i].offset + s.dropped[i].bytes;
+    MUST(at <= len);
+  }
+  for (size_t i = 0; i < s.history.len; i++) {
+    check_message(da_history_at(&s.history, i));
+    MUST(!is_double(&s.history, i));
+  }
+  n = read ? check_has(&s.history, &read->history) : 0;
+  if (ours) {
+    MUST(s.dropped_count == 0 && s.history.len == n);
+    MUST(n + s.doubles == read->history.len);
+    MUST(fuzz_same(da_buf_text(&s.meta), da_buf_text(&read->meta)));
+  }
+  da_salvage_dispose(&s);
+}
+
 /* ---- damage ---- */
 
 static void check_damage(const da_buf *saved, const session *s,
@@ -94,7 +153,9 @@ static void check_damage(const da_buf *saved, const session *s,
   da_err err;
   MUST(load(&damaged, bytes, cut, &err) == DA_ECORRUPT);
   unload(&damaged);
+  check_salvage(bytes, cut, NULL, 0);
   bytes[at] = (char)(bytes[at] ^ (1 << fuzz_next(&state) % 8));
+  check_salvage(bytes, saved->len, NULL, 0);
   switch (load(&damaged, bytes, saved->len, &err)) {
   case DA_OK: /* in the last lines, which hold none of it */
     check_same(s, &damaged);
@@ -116,6 +177,7 @@ static void check_saved(const session *s, uint32_t state) {
   save(&first, s);
   MUST(load(&again, first.data, first.len, &err) == DA_OK);
   check_same(s, &again);
+  check_salvage(first.data, first.len, &again, 1);
   if (s->meta.len)
     MUST(fuzz_same(da_buf_text(&s->meta), da_buf_text(&again.meta)));
   save(&second, &again);
@@ -159,6 +221,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
       check_message(da_history_at(&s.history, i));
     check_saved(&s, state);
   }
+  check_salvage(exact, len, code == DA_OK ? &s : NULL, 0);
   unload(&s);
   as_message((da_text){exact, len});
   free(exact);
