@@ -158,6 +158,59 @@ describe("recover", function()
     end
   end)
 
+  it("takes no message's metadata for the session's", function()
+    local meta = '"metadata":{"of":"%s"}'
+    local message = '\n{"role":"user","content":"a",' .. meta:format "message"
+      .. '},\n{"role":"user",'
+    for bytes, of in pairs {
+      ["[" .. message] = false,
+      [" \n[" .. message] = false,
+      ['{"messages":[' .. message] = false,
+      ['{"mess\1ages":[' .. message] = false,
+      ["{" .. meta:format "session" .. ',"messages":[' .. message] = "session",
+      ["{\1" .. meta:format "session" .. ',"mess\1ages":[' .. message] =
+        "session",
+    } do
+      local messages, report = recover(bytes)
+      assert.equal(1, #messages)
+      assert.equal(of, report.info.of or false)
+    end
+  end)
+
+  -- How much is read in vain shows by the last message: what comes when too
+  -- much was is not looked at.
+  it("reads no part of a file again and again", function()
+    local last = '{"role":"user","content":"x"}'
+    local function nested(bytes)
+      return "[" .. ('{"a":['):rep(400) .. ("0,"):rep(bytes // 2) .. last
+    end
+    assert.equal(1, #recover(nested(1000)))
+    local bytes = nested(8 << 20)
+    local messages, report = recover(bytes)
+    assert.same({}, messages)
+    assert.same({ { offset = 1, bytes = #bytes - 1 } }, report.dropped)
+    -- What is damaged time and again, but read only once, is no such case.
+    messages, report = recover("[" .. ('{"a":"' .. ("b"):rep(1000) .. "\1\"},\n"
+      .. last .. ",\n"):rep(8000))
+    assert.equal(8000, #messages)
+    assert.equal(8000, #report.dropped)
+  end)
+
+  it("tells of 10000 dropped places, the last of which has the others",
+    function()
+      local line = '{"role":"user","content":"x"},\n@,\n'
+      for _, n in ipairs { 9999, 10000, 10001, 30000 } do
+        local bytes = "[\n" .. line:rep(n)
+        local messages, report = recover(bytes)
+        local dropped = report.dropped
+        assert.equal(n, #messages)
+        assert.equal(math.min(n, 10000), #dropped)
+        local last = dropped[#dropped]
+        assert.equal(2 + math.min(n, 10000) * #line - 3, last.offset)
+        assert.equal(#bytes - 2, last.offset + last.bytes)
+      end
+    end)
+
   it("refuses what is no session's file", function()
     os.remove(file)
     disk.shell("ln -s /etc/passwd %s", file)
@@ -241,6 +294,18 @@ describe("what was put aside", function()
       select(2, backend:quarantined("..")).code)
     assert.same({}, deepagent.file_backend { path = root .. "/none" }
       :quarantined())
+  end)
+
+  it("may be of a session whose id looks like such a name", function()
+    local id = "a.json.corrupt-20261122T093000Z-0123"
+    put_aside("a.corrupt-b", "{ broken")
+    put_aside(id, "{ broken")
+    assert.equal(1, #backend:quarantined("a.corrupt-b"))
+    assert.equal(1, #backend:quarantined(id))
+    assert.same({}, backend:quarantined("a"))
+    assert.equal(2, #backend:quarantined())
+    assert.is_true(backend:restore(backend:quarantined(id)[1].name))
+    assert.equal("session_corrupt", select(2, backend:load(id)).code)
   end)
 
   it("can be looked into", function()

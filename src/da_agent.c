@@ -364,6 +364,7 @@ int da_agent_close(da_agent *a, da_err *err) {
     return code;
   if (a->session)
     code = da_agent_flush(a, -1, err);
+  a->last_state = da_agent_save_state(a, &a->last_err);
   leave_session(a);
   da_agent_forget_chat(a);
   a->closed = 1;

@@ -26,6 +26,8 @@ struct da_agent {
   da_err load_err;   /* why the last load failed; DA_OK if it did not */
   da_err queue_err;  /* why the last change could not even be queued */
   int closed;
+  da_save_state last_state; /* and error: how it stood when it was closed */
+  da_err last_err;
   int talking; /* a turn is under way */
   int told_insecure;
   int telling; /* its logger is running */

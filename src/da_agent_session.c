@@ -46,7 +46,7 @@ int da_agent_backend(da_agent *a, da_backend **out, da_err *err) {
 
 /* A handle on session `id` in the agent's store. */
 static int open_session(da_agent *a, da_session **out, const char *id,
-                        const da_history *base, da_err *err) {
+                        da_err *err) {
   da_saver *saver;
   da_backend *b;
   int code;
@@ -56,8 +56,7 @@ static int open_session(da_agent *a, da_session **out, const char *id,
   code = da_agent_backend(a, &b, err);
   if (code)
     return code;
-  code =
-      da_session_open(out, saver, b, id, a->settings.save_timeout, base, err);
+  code = da_session_open(out, saver, b, id, a->settings.save_timeout, err);
   da_backend_unref(b);
   if (!code)
     da_session_set_policy(*out, a->settings.on_conflict);
@@ -81,7 +80,7 @@ static int continue_with(da_agent *a, da_history *loaded, da_err *err) {
     return DA_OK;
   }
   if (da_history_merge(&merged, start, &a->history, loaded)) {
-    da_session_rebase(a->session, start);
+    da_session_rebase(a->session, start, (da_text){NULL, 0});
     return da_nomem(err);
   }
   mark(a, loaded);
@@ -94,6 +93,7 @@ static int continue_with(da_agent *a, da_history *loaded, da_err *err) {
 ** `keep`: what the agent has is continued with, else replaced. */
 static int load(da_agent *a, int keep, da_err *err) {
   da_history history = DA_HISTORY_EMPTY;
+  const da_usage before = a->total; /* of turns without a session */
   da_buf meta;
   int code;
   da_buf_init(&meta, DA_MESSAGE_MAX);
@@ -110,6 +110,8 @@ static int load(da_agent *a, int keep, da_err *err) {
     da_buf_dispose(&a->meta);
     a->meta = meta;
     read_meta(a);
+    if (keep)
+      da_usage_add(&a->total, &before);
     return DA_OK;
   }
   if (code != DA_ENOTFOUND) {
@@ -125,6 +127,8 @@ static int load(da_agent *a, int keep, da_err *err) {
 ** as somebody else's, and only what comes now is ours to save. */
 static int reopen_after_fork(da_agent *a, da_err *err) {
   unsigned generation;
+  da_buf meta;
+  int code;
   if (!a->session)
     return DA_OK;
   if (!da_runtime_saver(a->runtime, &generation, err))
@@ -132,8 +136,14 @@ static int reopen_after_fork(da_agent *a, da_err *err) {
   if (generation == a->generation)
     return DA_OK;
   a->session = NULL;
-  return open_session(a, &a->session, a->settings.session_id, &a->history,
-                      err);
+  code = open_session(a, &a->session, a->settings.session_id, err);
+  if (code)
+    return code;
+  da_buf_init(&meta, DA_MESSAGE_MAX);
+  put_meta(a, &meta);
+  da_session_rebase(a->session, &a->history, da_buf_text(&meta));
+  da_buf_dispose(&meta);
+  return DA_OK;
 }
 
 /* Everything but the loading; *fresh: it was not done before. An id may come
@@ -148,10 +158,11 @@ static int prepare(da_agent *a, int *fresh, da_err *err) {
   if (open)
     return reopen_after_fork(a, err);
   if (a->settings.session_id)
-    code = open_session(a, &a->session, a->settings.session_id,
-                        &a->settings.start, err);
+    code = open_session(a, &a->session, a->settings.session_id, err);
   if (code)
     return code;
+  if (a->session)
+    da_session_rebase(a->session, &a->settings.start, (da_text){NULL, 0});
   if (!a->resolved) {
     da_history_copy(&a->history, &a->settings.start);
     mark(a, &a->history);
@@ -246,7 +257,9 @@ int da_agent_save(da_agent *a, da_err *err) {
 
 int da_agent_flush(da_agent *a, double seconds, da_err *err) {
   int fresh, code;
-  if (!a->session || a->closed)
+  if (a->closed)
+    return da_fail(err, DA_ECLOSED, "the agent is closed");
+  if (!a->session)
     return DA_OK;
   code = check_not_telling(a, err);
   if (!code)
@@ -264,7 +277,11 @@ da_save_state da_agent_save_state(da_agent *a, da_err *err) {
   da_save_state state;
   int fresh;
   da_err_clear(err);
-  if (!a->session || a->closed || prepare(a, &fresh, err))
+  if (a->closed) {
+    *err = a->last_err;
+    return a->last_state;
+  }
+  if (!a->session || prepare(a, &fresh, err))
     return DA_SAVE_NONE;
   da_agent_poll(a);
   state = da_session_state(a->session, err);
@@ -302,7 +319,7 @@ static int remove_other(da_agent *a, const char *id, da_err *err) {
   da_session *other;
   int code = da_session_id_check(id, strlen(id), err);
   if (!code)
-    code = open_session(a, &other, id, NULL, err);
+    code = open_session(a, &other, id, err);
   if (code)
     return code;
   code = da_session_remove(other, err);

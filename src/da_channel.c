@@ -69,7 +69,7 @@ void da_channel_free(da_channel *c) {
 
 static int has_pending(const da_channel *c) {
   for (const da_session *s = c->sessions; s; s = s->next)
-    if (s->pending.set)
+    if (s->pending.set && !da_session_hopeless(s))
       return 1;
   return 0;
 }
@@ -127,11 +127,15 @@ void da_channel_yield(da_channel *c) {
 
 static da_session *take_batch(da_channel *c) {
   da_session *batch = NULL, **last = &batch;
+  c->came = 0;
   for (da_session *s = c->sessions; s; s = s->next) {
-    if (!s->pending.set)
+    if (!s->pending.set || da_session_hopeless(s))
       continue;
     s->saving = s->pending;
     s->saving.policy = s->policy;
+    /* What it could not read is not for it to replace. */
+    if (!s->read && s->policy == DA_CONFLICT_OVERWRITE)
+      s->saving.policy = DA_CONFLICT_MERGE;
     s->saving.patience = s->timeout;
     memset(&s->pending, 0, sizeof s->pending);
     s->next_batch = NULL;
@@ -202,17 +206,61 @@ static void wake_orphans(const da_channel *saved) {
     if (c->backend != saved->backend || c == saved)
       continue;
     for (const da_session *s = c->sessions; s; s = s->next)
-      orphans |= s->closed && s->pending.set;
+      orphans |= s->closed && s->pending.set && !s->refused;
     if (orphans)
       da_channel_wake(c);
   }
 }
 
+/* It is the session's own contents that cannot be stored. */
+static int is_of_contents(int code) {
+  return code == DA_ETOOLARGE || code == DA_EINVAL || code == DA_EUTF8 ||
+         code == DA_EJSON || code == DA_ENOMEM;
+}
+
+static void settle(da_channel *c, da_session *batch, da_session *refused,
+                   int code, da_err *err) {
+  pthread_mutex_lock(&c->saver->lock);
+  for (; batch; batch = batch->next_batch) {
+    if (code)
+      settle_failed(batch, err);
+    else
+      settle_saved(batch);
+  }
+  if (refused)
+    da_channel_refusal(c, err);
+  for (; refused; refused = refused->next_batch)
+    settle_failed(refused, err);
+  pthread_mutex_unlock(&c->saver->lock);
+}
+
+/* All of them as one, or, where the contents of one may be what the others
+** suffer from, each by itself. Busy owner, lock not held. 1 if something was
+** stored. */
+static int store(da_channel *c, da_session *batch) {
+  da_session *refused = NULL, *next;
+  da_err err;
+  int code, stored = 0;
+  da_err_clear(&err);
+  code = da_channel_store(c, &batch, &refused, &err);
+  if (!is_of_contents(code) || !batch->next_batch) {
+    stored = batch && !code;
+    settle(c, batch, refused, code, &err);
+    return stored;
+  }
+  settle(c, NULL, refused, DA_OK, &err);
+  for (; batch; batch = next) {
+    next = batch->next_batch;
+    batch->next_batch = NULL;
+    stored |= store(c, batch);
+  }
+  return stored;
+}
+
 void da_channel_run(da_channel *c, int is_inline) {
   da_saver *saver = c->saver;
-  da_session *batch, *refused = NULL;
-  da_err err;
-  int code, more;
+  da_session *batch;
+  int stored, more;
   if (c->busy)
     return;
   batch = take_batch(c);
@@ -222,28 +270,17 @@ void da_channel_run(da_channel *c, int is_inline) {
   c->inline_busy = is_inline;
   c->runner = pthread_self();
   pthread_mutex_unlock(&saver->lock);
-  da_err_clear(&err);
-  code = da_channel_store(c, &batch, &refused, &err);
+  stored = store(c, batch);
   pthread_mutex_lock(&saver->lock);
   /* Came meanwhile, or the end has come: tried also if this one failed. */
-  more = has_pending(c) || c->once_more;
+  more = c->came || c->once_more;
   c->once_more = 0;
-  for (da_session *s = batch; s; s = s->next_batch) {
-    if (code)
-      settle_failed(s, &err);
-    else
-      settle_saved(s);
-  }
-  if (refused)
-    da_channel_refusal(c, &err);
-  for (da_session *s = refused; s; s = s->next_batch)
-    settle_failed(s, &err);
   free_closed(c);
   c->busy = 0;
   if (!(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD)) {
     if (more)
       da_channel_wake(c);
-    if (!code)
+    if (stored)
       wake_orphans(c);
   }
   pthread_cond_broadcast(&saver->change);

@@ -47,7 +47,10 @@ struct da_session {
   da_conflict policy;
   da_save_counts counts;
   uint64_t seen;   /* busy owner: the channel's state that the agent knows, */
-  int saw;         /* and whether there was a session then */
+  int saw;         /* whether there was a session then, */
+  int read;        /* whether it ever knew what is stored, */
+  int gone;        /* whether that was deleted under its hands, */
+  int refused;     /* and whether its last wish was refused */
   da_history base; /* what the agent had when it last loaded or saved, */
   char *base_meta; /* and its metadata, from malloc */
   size_t base_meta_len;
@@ -71,6 +74,7 @@ struct da_channel {
   char *id;
   da_session *sessions;
   int queued;       /* its task waits in the pool */
+  int came;         /* a wish came since the last were taken */
   int once_more;    /* should what is under way fail, it is tried again */
   int busy;         /* someone reads or writes the stored session */
   int inline_busy;  /* it is the owner's thread */
@@ -78,6 +82,7 @@ struct da_channel {
   /* Of the busy owner: */
   int known;      /* the following are the store's, as far as we know */
   int exists;     /* there is such a session */
+  int erasing;    /* it was to be erased, and may be: the store is unsure */
   int overtaken;  /* somebody else has changed it, as the store says */
   uint64_t state; /* one more with each change of it */
   da_history current;
@@ -127,8 +132,9 @@ int da_channel_quick(const da_channel *c);
 int da_channel_reload(da_channel *c, da_buf *meta, da_revision *seen,
                       da_err *err);
 
-/* The stored session is gone: deleted, or put aside. Busy owner. */
-void da_channel_emptied(da_channel *c);
+/* The stored session is gone by our own doing, which is no conflict. `whole`:
+** what the agents have is to be stored again. Busy owner, lock not held. */
+void da_channel_erased(da_channel *c, int whole);
 
 /* Stores what the sessions of the batch are `saving`, after what others have
 ** stored meanwhile. Those whose policy forbids that are moved to `refused`;
@@ -138,6 +144,12 @@ int da_channel_store(da_channel *c, da_session **batch, da_session **refused,
 
 /* Why the last ones were refused. */
 int da_channel_refusal(const da_channel *c, da_err *err);
+
+/* A wish that nobody can make good any more: it was refused, and its agent is
+** gone. It is told of at the end. */
+static inline int da_session_hopeless(const da_session *s) {
+  return s->closed && s->refused;
+}
 
 void da_session_tell(da_session *s, da_level level, int code,
                      const char *format, ...) DA_PRINTF(4, 5);

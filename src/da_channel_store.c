@@ -20,6 +20,23 @@ enum { MOST_TRIES = 1000, MOST_TRIES_HERE = 30 };
 
 /* ---- what is known of the stored session ---- */
 
+void da_channel_erased(da_channel *c, int whole) {
+  da_history_dispose(&c->current);
+  da_buf_reset(&c->meta);
+  memset(&c->revision, 0, sizeof c->revision);
+  c->exists = c->erasing = 0;
+  c->known = 1;
+  c->state++;
+  pthread_mutex_lock(&c->saver->lock);
+  for (da_session *s = c->sessions; s; s = s->next) {
+    s->seen = c->state;
+    s->saw = s->gone = s->refused = 0;
+    if (whole)
+      da_history_dispose(&s->base);
+  }
+  pthread_mutex_unlock(&c->saver->lock);
+}
+
 int da_channel_reload(da_channel *c, da_buf *meta, da_revision *seen,
                       da_err *err) {
   da_stored stored;
@@ -41,42 +58,35 @@ int da_channel_reload(da_channel *c, da_buf *meta, da_revision *seen,
     c->meta = stored.meta;
     da_buf_init(&stored.meta, 0);
   }
+  if (code == DA_ENOTFOUND && c->erasing)
+    da_channel_erased(c, 1); /* it was we who did it, after all */
+  else if (code == DA_OK)
+    c->erasing = 0;
   if (seen)
     *seen = stored.revision;
   da_stored_dispose(&stored);
   return code;
 }
 
-void da_channel_emptied(da_channel *c) {
-  da_history_dispose(&c->current);
-  da_buf_reset(&c->meta);
-  memset(&c->revision, 0, sizeof c->revision);
-  c->exists = 0;
-  c->known = 1;
-  c->state++;
-}
-
 /* The caller asked for a save in so many words: the corrupt bytes go aside,
 ** and what the agents have is stored whole. */
 static int put_aside(da_channel *c, da_session *batch, const da_revision *seen,
                      da_err *err) {
-  char kept[1024];
+  char kept[1024] = "";
   int code =
       da_store_quarantine(c->backend, c->id, seen, kept, sizeof kept, err);
-  if (code)
+  if (code && !kept[0])
     return code;
-  da_channel_emptied(c);
+  da_channel_erased(c, 1);
   pthread_mutex_lock(&c->saver->lock);
   for (da_session *s = batch; s; s = s->next_batch) {
-    da_history_dispose(&s->base);
-    s->seen = c->state;
     s->counts.quarantines++;
     da_session_tell(s, DA_WARN, DA_ECORRUPT,
                     "session '%s' was corrupt; its bytes are kept in %s",
                     c->id, kept);
   }
   pthread_mutex_unlock(&c->saver->lock);
-  return DA_OK;
+  return code;
 }
 
 /* Makes sure that `current` is what the store holds, so that nothing in it
@@ -100,23 +110,31 @@ static int know(da_channel *c, da_session *batch, da_err *err) {
 /* ---- what is to become of it ---- */
 
 /* Whether what is stored is not what the session's agent has seen, so that
-** it must not be continued without being asked. */
-static int is_refused(const da_channel *c, const da_session *s) {
-  int gone = !c->exists && s->saw;
-  if (s->seen == c->state || s->saving.policy == DA_CONFLICT_OVERWRITE)
+** it must not be continued without being asked. `moved`: one of the batch is
+** going to change it. */
+static int is_refused(const da_channel *c, const da_session *s, int moved) {
+  int gone = s->gone || (!c->exists && s->saw);
+  if (s->saving.policy == DA_CONFLICT_OVERWRITE)
     return 0;
   if (s->saving.policy == DA_CONFLICT_MERGE)
-    return gone;
-  return gone || !da_history_equal(&s->base, &c->current);
+    return s->seen != c->state && gone;
+  if (moved)
+    return 1;
+  return s->seen != c->state &&
+         (gone || !da_history_equal(&s->base, &c->current));
 }
 
 static void refuse(const da_channel *c, da_session **batch,
                    da_session **refused) {
+  int moved = 0;
   for (da_session **at = batch, *s; (s = *at);) {
-    if (!is_refused(c, s)) {
+    if (!is_refused(c, s, moved)) {
+      moved |= !da_history_same(&s->saving.history, &c->current);
       at = &s->next_batch;
       continue;
     }
+    s->refused = 1;
+    s->gone |= !c->exists && s->saw;
     *at = s->next_batch;
     s->next_batch = *refused;
     *refused = s;
@@ -135,16 +153,19 @@ int da_channel_refusal(const da_channel *c, da_err *err) {
 ** what is stored: then its snapshot is it. */
 static int combine(da_history *want, const da_channel *c,
                    const da_session *batch) {
+  static const da_history nothing = DA_HISTORY_EMPTY;
   da_history next;
   int code = DA_OK;
   da_history_copy(want, &c->current);
   for (; batch && !code; batch = batch->next_batch) {
-    const da_history *ours = &batch->saving.history;
+    const da_history *ours = &batch->saving.history, *base = &batch->base;
+    if (batch->saving.force && !c->exists)
+      base = &nothing; /* all of it is asked for in so many words */
     if (batch->saving.policy == DA_CONFLICT_OVERWRITE ||
-        da_history_same(&batch->base, want))
+        da_history_same(base, want))
       da_history_copy(&next, ours);
     else
-      code = da_history_merge(&next, &batch->base, ours, want);
+      code = da_history_merge(&next, base, ours, want);
     if (code)
       break;
     da_history_dispose(want);
@@ -190,7 +211,8 @@ static void stored(da_channel *c, da_session *batch, const da_history *want,
                       c->id);
     }
     s->seen = c->state + 1;
-    s->saw = 1;
+    s->saw = s->read = 1;
+    s->gone = s->refused = 0;
     s->saving.stored = !sure;
   }
   pthread_mutex_unlock(&c->saver->lock);

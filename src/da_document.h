@@ -51,18 +51,28 @@ typedef struct da_dropped {
 } da_dropped;
 
 typedef struct da_salvage {
-  da_history history; /* the messages that are whole, in their order */
-  da_buf meta;        /* a JSON object, or empty */
-  da_dropped *dropped;
+  da_history history;  /* the messages that are whole, in their order */
+  da_buf meta;         /* a JSON object, or empty */
+  da_dropped *dropped; /* in order, apart from each other */
   size_t dropped_count;
+  size_t dropped_room;
   size_t doubles; /* messages that stood there more than once */
 } da_salvage;
+
+/* Of more dropped places than that, those at the end are one, which then
+** holds also what is whole between them. */
+#define DA_DROPPED_MAX 10000
 
 void da_salvage_init(da_salvage *s);
 void da_salvage_dispose(da_salvage *s);
 
+/* One more dropped place, behind the others: DA_OK or DA_ENOMEM. */
+int da_salvage_drop(da_salvage *s, size_t offset, size_t bytes);
+
 /* *out must be fresh from init. The checksum is not looked at: of which
-** message it speaks, it does not tell. DA_OK, DA_ENOMEM or DA_ETOOLARGE. */
+** message it speaks, it does not tell. What looks like messages again and
+** again and is none costs no more than some readings of the whole; what comes
+** after that is dropped. DA_OK, DA_ENOMEM or DA_ETOOLARGE. */
 int da_document_salvage(da_salvage *out, const char *bytes, size_t len,
                         da_err *err);
 

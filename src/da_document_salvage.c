@@ -16,9 +16,13 @@
 typedef struct walk {
   const char *start, *p, *end;
   da_salvage *out;
-  size_t room; /* of out->dropped */
+  size_t budget; /* bytes that may still be parsed in vain */
   da_err *err;
 } walk;
+
+/* A message that is never closed is parsed to the end, and bytes that mean ill
+** begin hundreds of them, one in another. */
+#define BUDGET(len) (8 * (len) + ((size_t)1 << 20))
 
 void da_salvage_init(da_salvage *s) {
   memset(s, 0, sizeof *s);
@@ -43,12 +47,30 @@ static da_text text_between(const char *from, const char *to) {
 
 /* ---- what is left out ---- */
 
+int da_salvage_drop(da_salvage *s, size_t offset, size_t bytes) {
+  if (s->dropped_count == DA_DROPPED_MAX) {
+    da_dropped *last = &s->dropped[DA_DROPPED_MAX - 1];
+    last->bytes = offset + bytes - last->offset;
+    return DA_OK;
+  }
+  if (s->dropped_count == s->dropped_room) {
+    size_t room = s->dropped_room * 2 + 8;
+    da_dropped *more = realloc(s->dropped, room * sizeof *more);
+    if (!more)
+      return DA_ENOMEM;
+    s->dropped = more;
+    s->dropped_room = room;
+  }
+  s->dropped[s->dropped_count].offset = offset;
+  s->dropped[s->dropped_count++].bytes = bytes;
+  return DA_OK;
+}
+
 /* What stands from `from` to where the walk is now, less the blanks and
 ** commas around it, and the bracket and the checksum behind the last
 ** message. */
 static int drop(walk *w, const char *from) {
   const char *to = w->p, *tail;
-  da_salvage *s = w->out;
   tail = memmem(from, (size_t)(to - from), "\n  ]", 4);
   if (tail)
     to = tail;
@@ -58,17 +80,10 @@ static int drop(walk *w, const char *from) {
     to--;
   if (from == to || (*from == ']' && !memchr(from, '{', (size_t)(to - from))))
     return DA_OK;
-  if (s->dropped_count == w->room) {
-    size_t room = w->room * 2 + 8;
-    da_dropped *more = realloc(s->dropped, room * sizeof *more);
-    if (!more)
-      return da_nomem(w->err);
-    s->dropped = more;
-    w->room = room;
-  }
-  s->dropped[s->dropped_count].offset = (size_t)(from - w->start);
-  s->dropped[s->dropped_count++].bytes = (size_t)(to - from);
-  return DA_OK;
+  return da_salvage_drop(w->out, (size_t)(from - w->start),
+                         (size_t)(to - from))
+             ? da_nomem(w->err)
+             : DA_OK;
 }
 
 /* ---- what stands in front of the messages ---- */
@@ -90,12 +105,27 @@ static void skip_head(walk *w) {
   w->p = j.p;
 }
 
+static const char *find(const char *from, const char *to, const char *what) {
+  return memmem(from, (size_t)(to - from), what, strlen(what));
+}
+
+/* The session's metadata stand in front of the messages, whose own are not
+** meant; where the key of the messages is damaged, the first one's role is
+** looked for. */
 static int find_meta(walk *w) {
   static const char name[] = "\"metadata\":";
-  const char *at =
-      memmem(w->start, (size_t)(w->end - w->start), name, sizeof name - 1);
+  const char *from = w->start, *end = w->end, *at;
   da_json j;
   da_text raw;
+  while (from < end && is_blank(*from))
+    from++;
+  if (from == end || *from == '[')
+    return DA_OK;
+  at = find(from, end, "\"messages\"");
+  end = at ? at : end;
+  at = find(from, end, "\"role\"");
+  end = at ? at : end;
+  at = find(from, end, name);
   if (!at)
     return DA_OK;
   da_json_init(&j, text_between(at + sizeof name - 1, w->end));
@@ -105,6 +135,13 @@ static int find_meta(walk *w) {
 }
 
 /* ---- messages ---- */
+
+/* There is no message, and that was read in vain. */
+static int none(walk *w, const da_json *j) {
+  size_t bytes = (size_t)(j->p - w->p) + 1;
+  w->budget -= bytes < w->budget ? bytes : w->budget;
+  return DA_EINVAL;
+}
 
 /* DA_OK, and the walk is behind the message; DA_EINVAL, and it is where it
 ** was: there is none. */
@@ -116,14 +153,14 @@ static int take_message(walk *w) {
   int code;
   da_json_init(&j, text_between(w->p, w->end));
   if (da_json_value(&j, &raw) != DA_JSON_OBJECT)
-    return DA_EINVAL;
+    return none(w, &j);
   code = da_message_parse(&m, raw, &why);
   if (code == DA_EINVAL)
     code = da_go_message(&m, raw, &why);
   if (code == DA_ENOMEM || (!code && da_history_append(&w->out->history, m)))
     return da_nomem(w->err);
   if (code)
-    return DA_EINVAL;
+    return none(w, &j);
   w->p = raw.data + raw.len;
   return DA_OK;
 }
@@ -174,7 +211,7 @@ static int walk_messages(walk *w) {
       }
       if (!damaged)
         damaged = here;
-      w->p = next_place(w);
+      w->p = w->budget ? next_place(w) : w->end;
     }
   }
   return code || !damaged ? code : drop(w, damaged);
@@ -206,7 +243,7 @@ static int drop_doubles(da_salvage *s, da_err *err) {
 
 int da_document_salvage(da_salvage *out, const char *bytes, size_t len,
                         da_err *err) {
-  walk w = {bytes, bytes, bytes + len, out, 0, err};
+  walk w = {bytes, bytes, bytes + len, out, BUDGET(len), err};
   int code;
   skip_head(&w);
   code = find_meta(&w);

@@ -68,8 +68,7 @@ static da_saver *lock(da_session *s) {
 }
 
 int da_session_open(da_session **out, da_saver *saver, da_backend *b,
-                    const char *id, double timeout, const da_history *base,
-                    da_err *err) {
+                    const char *id, double timeout, da_err *err) {
   da_session *s = calloc(1, sizeof *s);
   if (!s)
     return da_nomem(err);
@@ -86,8 +85,6 @@ int da_session_open(da_session **out, da_saver *saver, da_backend *b,
   }
   s->timeout = timeout;
   s->last_event = &s->events;
-  if (base)
-    da_history_copy(&s->base, base);
   *out = s;
   return DA_OK;
 }
@@ -101,16 +98,18 @@ void da_session_set_timeout(da_session *s, double seconds) {
 void da_session_set_policy(da_session *s, da_conflict policy) {
   da_saver *saver = lock(s);
   s->policy = policy;
+  s->refused = 0;
   pthread_mutex_unlock(&saver->lock);
 }
 
-void da_session_rebase(da_session *s, const da_history *base) {
+void da_session_rebase(da_session *s, const da_history *base, da_text meta) {
   da_saver *saver = lock(s);
   da_history_dispose(&s->base);
   da_history_copy(&s->base, base);
   free(s->base_meta);
-  s->base_meta = NULL;
-  s->base_meta_len = 0;
+  /* Without memory for it, the tokens of before are counted twice. */
+  s->base_meta = meta.len ? da_memdup(meta.data, meta.len) : NULL;
+  s->base_meta_len = s->base_meta ? meta.len : 0;
   s->seen = UINT64_MAX; /* no state of the channel */
   pthread_mutex_unlock(&saver->lock);
 }
@@ -174,6 +173,7 @@ int da_session_save(da_session *s, const da_history *history, da_text meta,
   if (!s->pending.set && !s->saving.set)
     s->since = da_now();
   da_want_dispose(&s->pending);
+  s->channel->came = 1;
   s->pending.set = 1;
   s->pending.force = force;
   s->pending.meta = copy;

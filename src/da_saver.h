@@ -10,8 +10,8 @@
 **
 ** A da_saver and its sessions are used by one thread; the workers are its
 ** own. In a forked child nothing may be done to them but to forget them: the
-** workers are not there, and locks may be held for ever. What it does to a store of DA_STORE_OWNER_THREAD it does at once, on
-** the caller's thread.
+** workers are not there, and locks may be held for ever. What it does to a
+** store of DA_STORE_OWNER_THREAD it does at once, on the caller's thread.
 */
 #ifndef DA_SAVER_H
 #define DA_SAVER_H
@@ -33,12 +33,9 @@ void da_saver_close(da_saver *s);
 ** DA_STORE_OWNER_THREAD, and at exit() on the owner's thread. */
 void da_saver_on_loss(da_saver *s, da_log_fn fn, void *ctx);
 
-/* `timeout`: seconds that a load, a save, or the drain at the end may take.
-** `base`: what of the caller's history is somebody else's to save (after a
-** fork); NULL: nothing. */
+/* `timeout`: seconds that a load, a save, or the drain at the end may take. */
 int da_session_open(da_session **out, da_saver *s, da_backend *b,
-                    const char *id, double timeout, const da_history *base,
-                    da_err *err);
+                    const char *id, double timeout, da_err *err);
 
 void da_session_set_timeout(da_session *s, double seconds);
 
@@ -58,9 +55,10 @@ void da_session_close(da_session *s);
 int da_session_load(da_session *s, da_history *history, da_buf *meta,
                     da_err *err);
 
-/* The caller could not take what was loaded: of all that is stored it has seen
-** `base` only, as in da_session_open. */
-void da_session_rebase(da_session *s, const da_history *base);
+/* Of all that is stored the caller has seen only this: it could not take what
+** was loaded, or it is a forked child. `meta`: with which metadata (a JSON
+** object, or empty), copied. */
+void da_session_rebase(da_session *s, const da_history *base, da_text meta);
 
 /* Queues a snapshot. `meta` (a JSON object) is copied. `force`: the caller
 ** asked for it in so many words, and flushes next: a corrupt stored session

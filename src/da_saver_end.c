@@ -21,10 +21,7 @@ void da_loss_add(da_loss **list, const da_session *s) {
   const da_saver *saver = s->channel->saver;
   const char *id = s->channel->id;
   da_loss *loss;
-  /* Its listener lives on the owner's thread; exit() may be called on
-  ** another one. */
-  if ((!s->pending.set && !s->saving.set) || !saver->on_loss ||
-      !pthread_equal(saver->owner, pthread_self()))
+  if ((!s->pending.set && !s->saving.set) || !saver->on_loss)
     return;
   loss = malloc(sizeof *loss + strlen(id) + 1);
   if (!loss)
@@ -86,8 +83,9 @@ static double begin_drain(da_saver *s) {
   for (da_channel *c = s->channels; c; c = c->next) {
     c->once_more =
         c->busy; /* that may have begun before what failed it went */
-    if (!(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD))
-      da_channel_wake(c);
+    if (!(da_backend_flags(c->backend) & DA_STORE_OWNER_THREAD) &&
+        !da_channel_wake(c))
+      da_channel_run(c, 1); /* there is no thread to be had */
   }
   pthread_mutex_unlock(&s->lock);
   return deadline;
@@ -99,7 +97,7 @@ static void end_drain(da_saver *s, double deadline, da_loss **lost) {
   while (at_work(s) &&
          pthread_cond_timedwait(&s->change, &s->lock, &until) != ETIMEDOUT)
     ;
-  for (const da_channel *c = s->channels; c; c = c->next)
+  for (const da_channel *c = s->channels; lost && c; c = c->next)
     for (da_session *x = c->sessions; x; x = x->next)
       da_loss_add(lost, x);
   pthread_mutex_unlock(&s->lock);
@@ -123,8 +121,10 @@ static void at_exit(void) {
     if (own > deadline)
       deadline = own;
   }
+  /* Listeners live on their saver's thread; this may be another one. */
   for (da_saver *s = live; s; s = s->next_live)
-    end_drain(s, deadline, &lost);
+    end_drain(s, deadline,
+              pthread_equal(s->owner, pthread_self()) ? &lost : NULL);
   pthread_mutex_unlock(&live_lock);
   da_loss_tell(lost);
 }

@@ -6,6 +6,7 @@
 
 #include "da_channel.h"
 #include "da_clock.h"
+#include "da_meta.h"
 
 /* One call of a store. It outlives its caller if the store outlasts the
 ** caller's patience. */
@@ -165,36 +166,65 @@ static int work_load(request *r) {
   return r->base_meta ? code : da_nomem(&r->err);
 }
 
-/* What we could not save yet goes after what was read, and stays pending. */
+/* What is pending goes after what was read, and stays pending: *history and
+** *meta are both together. Where nothing was read it is begun anew, as it
+** is. */
+static int continue_pending(da_session *s, request *r, da_history *history,
+                            da_buf *meta) {
+  const da_text base = {s->base_meta, s->base_meta_len};
+  const da_text ours = {s->pending.meta, s->pending.meta_len};
+  char *copy;
+  if (r->code == DA_ENOTFOUND) {
+    da_history_copy(history, &s->pending.history);
+    return DA_OK;
+  }
+  da_meta_merge(meta, base, ours, da_buf_text(&r->meta));
+  copy = meta->failed ? NULL : da_memdup(meta->data, meta->len);
+  if (!copy ||
+      da_history_merge(history, &s->base, &s->pending.history, &r->history)) {
+    free(copy);
+    return da_nomem(&r->err);
+  }
+  da_history_dispose(&s->pending.history);
+  da_history_copy(&s->pending.history, history);
+  free(s->pending.meta);
+  s->pending.meta = copy;
+  s->pending.meta_len = meta->len;
+  return DA_OK;
+}
+
 static void settle_load(request *r) {
   da_session *s = r->session;
-  da_history merged;
+  da_history history = DA_HISTORY_EMPTY;
+  da_buf meta;
   if (r->code != DA_OK && r->code != DA_ENOTFOUND)
     return;
-  if (s->pending.set)
-    s->state = DA_SAVE_PENDING; /* it is tried again now */
-  if (s->pending.set && r->code == DA_ENOTFOUND) {
-    da_history_copy(&merged, &s->pending.history); /* begun anew, as it is */
-  } else if (s->pending.set) {
-    if (da_history_merge(&merged, &s->base, &s->pending.history,
-                         &r->history)) {
-      r->code = da_nomem(&r->err);
+  da_buf_init(&meta, DA_MESSAGE_MAX);
+  if (s->pending.set) {
+    if (continue_pending(s, r, &history, &meta)) {
+      r->code = DA_ENOMEM;
+      da_buf_dispose(&meta);
       return;
     }
-    da_history_dispose(&s->pending.history);
-    da_history_copy(&s->pending.history, &merged);
+    s->state = DA_SAVE_PENDING; /* it is tried again now */
   } else {
-    da_history_copy(&merged, &r->history);
+    da_history_copy(&history, &r->history);
   }
   da_history_dispose(&s->base);
   s->base = r->history;
-  r->history = merged;
+  r->history = history;
   s->seen = r->channel->state;
   s->saw = r->channel->exists;
+  s->read = 1;
+  s->gone = s->refused = 0;
   free(s->base_meta);
   s->base_meta = r->base_meta;
   s->base_meta_len = r->meta.len;
   r->base_meta = NULL;
+  if (meta.len) {
+    da_buf_dispose(&r->meta);
+    r->meta = meta;
+  }
 }
 
 int da_session_load(da_session *s, da_history *history, da_buf *meta,
@@ -221,8 +251,12 @@ int da_session_load(da_session *s, da_history *history, da_buf *meta,
 static int work_remove(request *r) {
   da_channel *c = r->channel;
   int code = da_store_remove(c->backend, c->id, &r->err);
-  if (code == DA_OK || code == DA_ENOTFOUND)
-    da_channel_emptied(c);
+  if (code == DA_OK || code == DA_ENOTFOUND) {
+    da_channel_erased(c, 0);
+  } else { /* perhaps it has been done all the same */
+    c->known = 0;
+    c->erasing = 1;
+  }
   return code;
 }
 
@@ -230,8 +264,7 @@ static void settle_remove(request *r) {
   if (r->code != DA_OK && r->code != DA_ENOTFOUND)
     return;
   for (da_session *s = r->channel->sessions; s; s = s->next) {
-    s->seen = r->channel->state;
-    s->saw = 0;
+    s->read = 1;
     if (s->pending.set) { /* deleted with the rest: it does not come back */
       da_history_dispose(&s->base);
       da_history_copy(&s->base, &s->pending.history);

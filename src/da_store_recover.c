@@ -42,13 +42,8 @@ static int take_message(da_store_sink *base, da_text json) {
   if (code == DA_ENOMEM || (!code && da_history_append(&salvage->history, m)))
     return da_nomem(s->err);
   if (code) {
-    da_dropped *more =
-        realloc(salvage->dropped, (salvage->dropped_count + 1) * sizeof *more);
-    if (!more)
+    if (da_salvage_drop(salvage, s->out->bytes, json.len))
       return da_nomem(s->err);
-    salvage->dropped = more;
-    more[salvage->dropped_count].offset = s->out->bytes;
-    more[salvage->dropped_count++].bytes = json.len;
     s->out->why.code = DA_ECORRUPT;
   }
   s->out->bytes += json.len;

@@ -44,9 +44,9 @@ int da_runtime_new(da_runtime **out, const struct da_transport_ops *transport,
 void da_runtime_free(da_runtime *rt);
 
 /* `fn` is told, with DA_ERROR, of each session that ends with turns that could
-** not be saved: in da_runtime_free, at exit() (on the runtime's own thread
-** only), and, of a store of DA_STORE_OWNER_THREAD, when its agent goes. It
-** must not use the runtime's agents. */
+** not be saved: in da_runtime_free; at exit(), if that is called on the thread
+** that first opened a session; and, of a store of DA_STORE_OWNER_THREAD, when
+** its agent goes. It must not use the runtime's agents. */
 void da_runtime_on_loss(da_runtime *rt, da_log_fn fn, void *ctx);
 
 /* ---- stores ---- */
@@ -204,7 +204,7 @@ int da_agent_list(da_agent *a, da_store_ids *ids, da_err *err);
 ** auto-save: da_agent_save). `seconds` < 0: the save timeout. */
 int da_agent_flush(da_agent *a, double seconds, da_err *err);
 
-/* *err tells why, of DA_SAVE_FAILED. */
+/* *err tells why, of DA_SAVE_FAILED. Of a closed agent: how it stood then. */
 da_save_state da_agent_save_state(da_agent *a, da_err *err);
 
 /* What happened to its saves, since its session was opened. */

@@ -120,7 +120,8 @@ typedef struct da_store_ops {
   /* Optional (NULL: the store cannot). Puts the stored bytes of `id` aside,
   ** out of reach of load and save, and tells where in `kept` (a text of at
   ** most `size` bytes with its NUL). DA_ECONFLICT if they are no longer of
-  ** revision *expected (NULL: whatever they are). */
+  ** revision *expected (NULL: whatever they are). Where it was done but may
+  ** not last (a failed flush), the error comes with `kept` filled. */
   int (*quarantine)(da_store *, const char *id, const da_revision *expected,
                     char *kept, size_t size, da_err *);
   /* Optional, all three or none. What was put aside, of session `id` or

@@ -33,6 +33,8 @@ int da_file_remove(da_store *store, const char *id, da_err *err) {
     code = da_file_claim_take(&claim, f, name, 0, err);
   if (code != DA_OK)
     return code;
+  if (f->durable)
+    da_file_claim_keep(&claim, name);
   code = remove_claimed(f, claim.dir->fd, name, err);
   flushed = da_file_claim_end(&claim, f, code == DA_OK && f->durable, err);
   return code == DA_OK ? flushed : code;

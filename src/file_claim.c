@@ -113,6 +113,7 @@ int da_file_claim_take(da_file_claim *c, da_file_store *f, const char *name,
                        int create, da_err *err) {
   double deadline = now() + f->patience;
   c->slot = da_file_slot(name);
+  c->kept = -1;
   for (int tries = 0; tries < DA_FILE_TRIES; tries++) {
     int code = da_file_dir_use(&c->dir, f, create, err);
     if (code != DA_OK)
@@ -132,6 +133,10 @@ int da_file_claim_take(da_file_claim *c, da_file_store *f, const char *name,
                  f->path);
 }
 
+void da_file_claim_keep(da_file_claim *c, const char *name) {
+  c->kept = openat(c->dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int da_file_claim_end(da_file_claim *c, da_file_store *f, int flush,
                       da_err *err) {
   int code = DA_OK, result, tries = 0;
@@ -143,6 +148,8 @@ int da_file_claim_end(da_file_claim *c, da_file_store *f, int flush,
     if (result < 0)
       code = da_file_fail(f, NULL, "flush directory", errno, err);
   }
+  if (c->kept >= 0)
+    close(c->kept);
   da_file_dir_done(f, c->dir);
   return code;
 }
@@ -151,6 +158,7 @@ int da_file_claim_try(da_file_claim *c, da_file_store *f, da_file_dir *dir,
                       uint64_t slot) {
   c->dir = dir;
   c->slot = slot;
+  c->kept = -1;
   switch (attempt(c, f, NULL)) {
   case DA_OK:
     return 1;

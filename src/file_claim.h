@@ -22,6 +22,7 @@
 typedef struct da_file_claim {
   da_file_dir *dir;
   uint64_t slot;
+  int kept; /* see da_file_claim_keep; -1: nothing */
   struct da_file_claim *next;
 } da_file_claim;
 
@@ -33,6 +34,15 @@ uint64_t da_file_slot(const char *name);
 ** in da_file_dir_use. DA_EBUSY: somebody else had it all the time. */
 int da_file_claim_take(da_file_claim *c, da_file_store *f, const char *name,
                        int create, da_err *err);
+
+/* To be called before `name` is replaced or removed, where that is to be
+** flushed: the file that is there now stays open until the end, and so keeps
+** its blocks until the directory is flushed. Without that, ext4 with
+** data=writeback gives them to the next file at once, also another process's;
+** after a power cut the name may lead to the old file again, and the old file
+** to the other's bytes. Where it cannot be opened, nobody is worse off than
+** without. */
+void da_file_claim_keep(da_file_claim *c, const char *name);
 
 /* The end of it. `flush`: the directory's entries are flushed afterwards,
 ** outside of the lock; an error then means that what was done may not last. */

@@ -19,8 +19,7 @@ DIR *da_file_stream(int fd, const char *path) {
   return stream;
 }
 
-/* 1 or 0, or -1 with errno: file systems that do not tell an entry's type
-** make us ask for each. */
+/* File systems that do not tell an entry's type make us ask for each. */
 int da_file_is_regular(DIR *stream, const struct dirent *e) {
   struct stat st;
   if (e->d_type != DT_UNKNOWN)
@@ -99,7 +98,7 @@ int da_file_sweep(da_file_store *f, const da_file_claim *own) {
 
 void da_file_tidy(da_file_store *f) {
   da_file_process *p = da_file_process_get(f);
-  da_file_claim none = {NULL, NO_SLOT, NULL};
+  da_file_claim none = {NULL, NO_SLOT, -1, NULL};
   int fd;
   if (!p || atomic_flag_test_and_set(&p->tidied))
     return;

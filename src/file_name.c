@@ -75,19 +75,22 @@ static int only(const char *s, size_t len, const char *allowed) {
   return strspn(s, allowed) >= len;
 }
 
+/* The mark is looked for at the end: an id may have it, too. */
 int da_file_aside_of(const char *aside, char *name, double *time) {
   static const char mark[] = ".corrupt-", digits[] = "0123456789";
+  const size_t tail = sizeof ".corrupt-20261122T093000Z-0123" - 1;
   char id[DA_SESSION_ID_MAX + 1];
   struct tm tm = {0};
-  const char *at = strstr(aside, mark), *when, *end;
-  size_t len = at ? (size_t)(at - aside) : 0;
-  if (!at || len >= DA_FILE_NAME_SIZE)
+  size_t len = strlen(aside);
+  const char *when, *end;
+  if (len < tail || len - tail >= DA_FILE_NAME_SIZE)
     return 0;
+  len -= tail;
   memcpy(name, aside, len);
   name[len] = '\0';
-  when = at + sizeof mark - 1;
+  when = aside + len + sizeof mark - 1;
   if (!da_file_name_id(name, id, &len) ||
-      strlen(when) != sizeof "20261122T093000Z-0123" - 1 ||
+      strncmp(when - (sizeof mark - 1), mark, sizeof mark - 1) != 0 ||
       !only(when, 8, digits) || when[8] != 'T' || !only(when + 9, 6, digits) ||
       strncmp(when + 15, "Z-", 2) != 0 ||
       !only(when + 17, 4, "0123456789abcdef"))

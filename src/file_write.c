@@ -148,6 +148,8 @@ static int save_once(da_file_store *f, const char *name,
       da_file_sweep(f, &claim) < 0)
     atomic_flag_clear(&claim.dir->swept);
   code = da_file_expect(f, claim.dir->fd, name, s->expected, err);
+  if (code == DA_OK && f->durable)
+    da_file_claim_keep(&claim, name);
   if (code == DA_OK)
     code = replace(&claim, f, name, s, now, err);
   if (code == VANISHED)

@@ -337,8 +337,7 @@ static inline da_backend *new_backend(rec_store *r) {
 static inline void sit_down(talker *t, da_saver *s, da_backend *b,
                             const char *id, double timeout) {
   memset(t, 0, sizeof *t);
-  CHECK_INT(da_session_open(&t->session, s, b, id, timeout, NULL, &err),
-            DA_OK);
+  CHECK_INT(da_session_open(&t->session, s, b, id, timeout, &err), DA_OK);
 }
 
 static inline void add(da_history *h, const char *content) {

@@ -192,7 +192,7 @@ static void closed(void) {
   CHECK_INT(da_agent_list(a, NULL, &err), DA_ECLOSED);
   CHECK_INT(da_agent_usage(a, NULL, NULL, &err), DA_ECLOSED);
   CHECK_INT(da_agent_delete(a, "x", &err), DA_ECLOSED);
-  CHECK_INT(da_agent_flush(a, -1, &err), DA_OK);
+  CHECK_INT(da_agent_flush(a, -1, &err), DA_ECLOSED);
   CHECK_INT(da_agent_save_state(a, &err), DA_SAVE_NONE);
   da_agent_free(a);
   da_agent_free(NULL);

@@ -293,9 +293,11 @@ static void child_speaks(const char *dir, const da_history *known) {
   da_history_copy(&h, known);
   s = new_saver();
   add(&h, "child");
-  code = da_session_open(&session, s, b, "x", 5, known, &err);
-  if (!code)
+  code = da_session_open(&session, s, b, "x", 5, &err);
+  if (!code) {
+    da_session_rebase(session, known, (da_text){NULL, 0});
     code = da_session_save(session, &h, kit_text_of("{}"), 0, &err);
+  }
   if (!code)
     code = da_session_flush(session, 10, &err);
   if (code)

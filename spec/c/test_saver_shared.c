@@ -306,7 +306,7 @@ static void *work(void *arg) {
     da_backend_ref(own);
   }
   if (!w->code)
-    w->code = da_session_open(&session, saver, own, "log", 10, NULL, &why);
+    w->code = da_session_open(&session, saver, own, "log", 10, &why);
   if (!w->code) {
     w->code = take_turns(w, saver, session);
     da_session_close(session);
