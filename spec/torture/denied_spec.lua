@@ -104,7 +104,7 @@ describe("where the system refuses", function()
       local _, _, counts = a:save_status()
       is(1, counts.quarantines)
       local told = table.concat(logged, "\n")
-      local _, times = told:gsub("put aside", "")
+      local _, times = told:gsub("was corrupt; its bytes are kept", "")
       assert(times == 1, told)]]
   end)
 
