@@ -354,8 +354,12 @@ describe("an agent that was closed", function()
     local state, err = a:save_status()
     assert.equal("failed", state)
     assert.equal("unsafe_file", err.code)
+    -- Its turns are not given up by that.
     assert.truthy(os.remove(directory .. "/s.json"))
     agents = {}
+    local other = agent()
+    store(other, "two")
+    assert.truthy(stored() == "one,two" or stored() == "two,one", stored())
   end)
 end)
 

@@ -228,6 +228,8 @@ end
 
 local function settle(one)
   local ok, err = one.agent:flush()
+  -- A save may have been under way since before the disk was mended.
+  if not ok and err.code ~= "conflict" then ok, err = one.agent:flush() end
   if not ok and err.code == "conflict" then
     assert(one.policy == "error" or play.deletes, err)
     assert(one.agent:load_session())
