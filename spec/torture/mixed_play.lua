@@ -139,8 +139,6 @@ local STEPS = {
   { 5, function(one) acknowledged(one, one.agent:save_session()) end },
   { 5, function(one)
     acknowledged(one, one.agent:close())
-    -- It tries again until the end, and nobody is told how it went.
-    for question in pairs(one.unsaved) do turns[question].orphan = true end
     sit_down(one.place)
   end },
   { 8, function() if not repair and #FAULTS > 0 then
