@@ -87,6 +87,25 @@ static void without_threads(void) {
   kit_rm(dir);
 }
 
+/* What waits for a thread at the end is stored by whoever ends it. */
+static void without_threads_at_the_end(void) {
+  char dir[PATH_MAX];
+  cage c = {0};
+  da_runtime *rt = kit_runtime();
+  da_agent *a = kit_agent(rt, &c);
+  kit_dir(dir);
+  no_threads = 1;
+  CHECK_INT(da_agent_set_store(a, kit_store(dir, 1), &err), DA_OK);
+  CHECK_INT(da_agent_set_session_id(a, "x", &err), DA_OK);
+  ASK(a, "one");
+  CHECK_INT(da_agent_save_state(a, &err), DA_SAVE_PENDING);
+  da_agent_free(a);
+  da_runtime_free(rt);
+  no_threads = 0;
+  CHECK(kit_exists(dir, "x.json"));
+  kit_rm(dir);
+}
+
 /* ---- no deletion ---- */
 
 static int no_remove(da_store *s, const char *id, da_err *e) {
@@ -142,14 +161,29 @@ static void note_loss(void *ctx, da_level level, const char *message, int code,
   l->count++;
 }
 
-/* Who asks to be told of losses only after the first turn, is told. */
-static void without_saving(void) {
+typedef struct ending {
+  da_runtime *rt;
+  da_agent *a;
+} ending;
+
+static void *end(void *ctx) {
+  ending *e = ctx;
+  da_agent_free(e->a);
+  da_runtime_free(e->rt);
+  return NULL;
+}
+
+/* Who asks to be told of losses only after the first turn, is told, in
+** whatever thread it ends. */
+static void lose_one_turn(int elsewhere) {
   cage c = {0};
   losses l = {0, 0, ""};
   da_runtime *rt = kit_runtime();
   da_agent *a = kit_agent(rt, &c);
   da_store *s = NULL;
   da_store_ops ops;
+  ending e;
+  pthread_t thread;
   CHECK_INT(da_store_memory(&s, &err), DA_OK);
   ops = *s->ops;
   ops.save = no_save;
@@ -159,11 +193,25 @@ static void without_saving(void) {
   ASK(a, "one");
   CHECK_INT(da_agent_flush(a, 10, &err), DA_EFULL);
   da_runtime_on_loss(rt, note_loss, &l);
-  da_agent_free(a);
-  da_runtime_free(rt);
+  e.rt = rt;
+  e.a = a;
+  if (elsewhere) {
+    CHECK_INT(pthread_create(&thread, NULL, end, &e), 0);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+  } else {
+    end(&e);
+  }
   CHECK_INT(l.count, 1);
   CHECK_INT(l.code, DA_EFULL);
   CHECK_STR(l.id, "x");
+}
+
+static void without_saving(void) {
+  lose_one_turn(0);
+}
+
+static void without_saving_elsewhere(void) {
+  lose_one_turn(1);
 }
 
 /* ---- no chance ---- */
@@ -305,8 +353,10 @@ static void without_a_home(void) {
 
 int main(void) {
   RUN(without_threads);
+  RUN(without_threads_at_the_end);
   RUN(without_deletion);
   RUN(without_saving);
+  RUN(without_saving_elsewhere);
   RUN(without_chance);
   RUN(without_descriptors);
   RUN(without_a_directory);
