@@ -50,7 +50,7 @@ int l_with_limits(lua_State *L) {
   }
   code = da_agent_set_limits(a->agent, &limits, &err);
   if (code == DA_ENOMEM)
-    return luaL_error(L, "out of memory");
+    return l_raise_nomem(L);
   if (code) {
     lua_pushfstring(L, "%s: %s", da_code_name(code), err.message);
     return luaL_argerror(L, 2, lua_tostring(L, -1));

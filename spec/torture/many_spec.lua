@@ -70,7 +70,8 @@ describe("#threads that talk on one session", function()
 
   it("store every turn once, whole and in order", function()
     local lives = full and 5 or 2
-    local turns = full and 20 or 3
+    local slow = os.getenv("DA_CONFIG") == "tsan"
+    local turns = full and (slow and 20 or 100) or 3
     states.threads(8, THREAD, ("%s\n%d %d\n%s"):format(path, turns, lives,
       LIFE))
     local messages, info = deepagent.file_backend { path = path }:load("s")
