@@ -206,9 +206,9 @@ static int advance(da_session *s, const struct timespec *until) {
 int da_session_flush(da_session *s, double seconds, da_err *err) {
   struct timespec until = da_timespec(da_deadline(seconds));
   da_saver *saver = lock(s);
-  /* A save that is under way may be of an older wish than what is waited for:
-  ** then its failure does not count. */
-  unsigned failures = s->failures + (s->pending.set && s->saving.set);
+  /* A save that is under way may be of an older wish than what is waited for,
+  ** or suffer from what is over by now: its failure does not count. */
+  unsigned failures = s->failures + (s->saving.set != 0);
   int code = DA_OK;
   while (!code && (s->pending.set || s->saving.set)) {
     if ((int)(s->failures - failures) > 0) {
