@@ -178,14 +178,9 @@ local function mount(image, options)
 end
 
 -- options: size, options (of the mount), mounted (where), path (of the
--- sessions), repair (true: what cannot be mounted is seen to by e2fsck first,
--- as when a machine starts).
+-- sessions).
 function check.image(image, expected, options)
   local ok, err = mount(image, options)
-  if not ok and options.repair then
-    os.execute("e2fsck -fy " .. image .. " >/dev/null 2>&1")
-    ok, err = mount(image, options)
-  end
   if not ok then return "stuck", "cannot mount: " .. tostring(err) end
   local good, why, detail = pcall(look, options.path, expected)
   collectgarbage() -- the backend has its directory open until it is gone
