@@ -154,10 +154,17 @@ static void adopt(da_session *s, char *meta) {
   s->base_meta_len = meta ? s->saving.meta_len : 0;
 }
 
+/* The same save may succeed later. */
+static int is_passing(int code) {
+  return code == DA_EIO || code == DA_EFULL || code == DA_EBUSY ||
+         code == DA_ETIMEOUT || code == DA_ENOMEM;
+}
+
 static void settle_failed(da_session *s, const da_err *err) {
   s->failures++;
   s->counts.failures++;
   s->err = *err;
+  s->err.retryable |= is_passing(err->code);
   s->state = DA_SAVE_FAILED;
   da_session_tell(s, DA_WARN, err->code,
                   "session '%s' could not be saved and is kept in memory: %s",

@@ -202,8 +202,9 @@ static void stored(da_channel *c, da_session *batch, const da_history *want,
                    int sure) {
   pthread_mutex_lock(&c->saver->lock);
   for (da_session *s = batch; s; s = s->next_batch) {
-    /* Somebody else's messages are in it, which this agent has not seen. */
-    if (s->seen != c->state && want->len > s->saving.history.len) {
+    /* Something of somebody else's is in it, or is not, which this agent does
+    ** not know. */
+    if (s->seen != c->state && !da_history_equal(want, &s->saving.history)) {
       s->counts.merges++;
       da_session_tell(s, DA_INFO, DA_ECONFLICT,
                       "session '%s' was changed by someone else; ours goes "

@@ -206,9 +206,9 @@ static int advance(da_session *s, const struct timespec *until) {
 int da_session_flush(da_session *s, double seconds, da_err *err) {
   struct timespec until = da_timespec(da_deadline(seconds));
   da_saver *saver = lock(s);
-  /* A save that is under way may be of an older wish than what is waited for,
-  ** or suffer from what is over by now: its failure does not count. */
-  unsigned failures = s->failures + (s->saving.set != 0);
+  /* A save that is under way may be of an older wish than what is waited for:
+  ** then its failure does not count. */
+  unsigned failures = s->failures + (s->pending.set && s->saving.set);
   int code = DA_OK;
   while (!code && (s->pending.set || s->saving.set)) {
     if ((int)(s->failures - failures) > 0) {
@@ -222,6 +222,8 @@ int da_session_flush(da_session *s, double seconds, da_err *err) {
       else if (code)
         da_fail(err, code, "session '%s' is being saved by its caller",
                 s->channel->id);
+      if (code)
+        err->retryable = 1;
     }
   }
   pthread_mutex_unlock(&saver->lock);
@@ -265,6 +267,7 @@ static void notice_lateness(da_session *s) {
   s->state = DA_SAVE_FAILED;
   da_fail(&s->err, DA_ETIMEOUT, "session '%s' is not saved after %g s",
           s->channel->id, s->timeout);
+  s->err.retryable = 1;
   if (!s->late_told)
     da_session_tell(s, DA_WARN, DA_ETIMEOUT, "%s", s->err.message);
   s->late_told = 1;

@@ -208,7 +208,7 @@ static da_stored *push_stored(lua_State *L) {
   return s;
 }
 
-/* save(id, messages [, info]) -> true [, where corrupt bytes are kept] */
+/* save(id, messages [, info]) -> true [, the name of what was put aside] */
 static int l_backend_save(lua_State *L) {
   l_backend *b = l_backend_check(L);
   da_err err;
@@ -216,6 +216,7 @@ static int l_backend_save(lua_State *L) {
   da_history *messages;
   da_buf *meta;
   char kept[1024];
+  const char *name;
   l_frame before;
   int code;
   luaL_checktype(L, 3, LUA_TTABLE);
@@ -238,7 +239,8 @@ static int l_backend_save(lua_State *L) {
   lua_pushboolean(L, 1);
   if (!kept[0])
     return 1;
-  lua_pushstring(L, kept);
+  name = strrchr(kept, '/');
+  lua_pushstring(L, name ? name + 1 : kept);
   return 2;
 }
 

@@ -152,7 +152,7 @@ local Backend = {}
 ---@param messages deepagent.Message[]
 ---@param info? deepagent.Info
 ---@return true? ok
----@return string|deepagent.Error|nil kept the file with corrupt bytes, or the error
+---@return string|deepagent.Error|nil kept the name of what was put aside, or the error
 function Backend:save(id, messages, info) end
 
 ---nil alone: there is no such session.
