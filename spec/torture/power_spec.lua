@@ -190,7 +190,10 @@ end
 
 local function systems(workload)
   if ONLY then return { ONLY } end
-  return FULL and { 1, 2, 3, 4, 5, 6 } or { 1, workload.also }
+  if not FULL then return { 1, workload.also } end
+  local all = {}
+  for i in ipairs(SYSTEMS) do all[i] = i end
+  return all
 end
 
 local why_not = missing()
