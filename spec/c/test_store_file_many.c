@@ -10,6 +10,7 @@
 
 #include "file_claim.h"
 #include "file_name.h"
+#include "text_kit.h"
 
 static char dir[PATH_MAX];
 static da_err err;
@@ -317,7 +318,10 @@ int main(void) {
   RUN(processes);
   RUN(forked_processes);
   RUN(claims_and_forks);
-  RUN(forks_among_saves);
+  if (!kit_no_fork())
+    RUN(forks_among_saves);
+  else
+    SKIP("forks_among_saves", kit_no_fork());
   RUN(killed_writers);
   RUN(a_claim_that_is_kept);
   return check_done();

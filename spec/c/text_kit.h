@@ -59,8 +59,8 @@ static inline size_t kit_below(uint64_t *seed, size_t n) {
 /* Why a process with threads cannot be forked in this configuration, or
 ** NULL. */
 static inline const char *kit_no_fork(void) {
-#ifdef __SANITIZE_ADDRESS__
-  return "libasan's locks do not survive a fork among threads";
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+  return "the sanitizer's allocator may be locked when threads are forked";
 #else
   const char *config = getenv("DA_CONFIG");
   return config && strcmp(config, "valgrind") == 0
