@@ -73,10 +73,11 @@ static void put_message(da_buf *body, const da_message *m) {
   }
 }
 
-static int put_history(da_buf *body, const da_request *r) {
+/* Each with a comma behind it. */
+static void put_messages(da_buf *body, const da_history *h, size_t from) {
   da_history_iter it;
   da_message *m;
-  da_history_begin(&it, r->history, r->first);
+  da_history_begin(&it, h, from);
   while ((m = da_history_next(&it)) != NULL) {
     put_message(body, m);
     da_buf_put(body, ",", 1);
@@ -84,24 +85,26 @@ static int put_history(da_buf *body, const da_request *r) {
   if (it.failed)
     body->failed = DA_ENOMEM;
   da_history_end(&it);
-  return body->failed;
 }
 
 /* ---- the whole ---- */
 
-/* An upper bound of the body's length, but for what must be escaped. */
-static size_t measure(const da_request *r) {
-  size_t n = 256 + r->model.len + r->system.len + r->members.len +
-             da_message_json(r->turn).len;
+static size_t measure_messages(const da_history *h, size_t from) {
+  size_t n = 0;
   da_history_iter it;
   da_message *m;
-  if (!r->history)
-    return n;
-  da_history_begin(&it, r->history, r->first);
+  da_history_begin(&it, h, from);
   while ((m = da_history_next(&it)) != NULL)
     n += da_message_tail(m).len + 3;
   da_history_end(&it);
   return n;
+}
+
+/* An upper bound of the body's length, but for what must be escaped. */
+static size_t measure(const da_request *r) {
+  return 256 + r->model.len + r->system.len + r->members.len +
+         measure_messages(r->turn, 0) +
+         (r->history ? measure_messages(r->history, r->first) : 0);
 }
 
 int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
@@ -128,8 +131,10 @@ int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
     da_buf_puts(body, "},");
   }
   if (r->history)
-    put_history(body, r);
-  put_message(body, r->turn);
+    put_messages(body, r->history, r->first);
+  put_messages(body, r->turn, 0);
+  if (!body->failed)
+    body->len--; /* the last comma */
   da_buf_puts(body, "]}");
   return da_buf_check(body, "the request", err);
 }

@@ -39,7 +39,7 @@ int da_meta_check(da_text json) {
 
 void da_meta_read(da_meta *m, da_text json) {
   da_text raw;
-  m->usage = (da_usage){0, 0, 0};
+  memset(&m->usage, 0, sizeof m->usage);
   m->created_at = 0;
   if (da_json_get(json, "usage", &raw) == DA_JSON_OBJECT) {
     m->usage.prompt = tokens(raw, "prompt_tokens");

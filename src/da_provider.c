@@ -9,15 +9,22 @@ void da_answer_init(da_answer *a) {
   memset(a, 0, sizeof *a);
   da_buf_init(&a->message, DA_MESSAGE_MAX);
   da_buf_init(&a->text, DA_MESSAGE_MAX);
+  da_buf_init(&a->choices, DA_MESSAGE_MAX);
+  da_buf_init(&a->logprobs, DA_MESSAGE_MAX);
+  da_buf_init(&a->raw_usage, DA_MESSAGE_MAX);
 }
 
 void da_answer_dispose(da_answer *a) {
   da_buf_dispose(&a->message);
   da_buf_dispose(&a->text);
+  da_buf_dispose(&a->choices);
+  da_buf_dispose(&a->logprobs);
+  da_buf_dispose(&a->raw_usage);
 }
 
 void da_answer_limit(da_answer *a, size_t bytes) {
   a->message.cap = a->text.cap = bytes;
+  a->choices.cap = a->logprobs.cap = a->raw_usage.cap = bytes;
 }
 
 int da_request_put_members(const da_request *r, da_buf *out, const char *name,

@@ -24,19 +24,25 @@ typedef struct da_request {
                              ** null: not to be sent, not even by default */
   const da_history *history; /* messages from index `first` on are sent, */
   size_t first;
-  const da_message *turn; /* then this one */
+  const da_history *turn; /* then these: the turn so far, never empty */
   int stream;             /* the caller wants deltas */
   da_timeouts timeouts;
+  const char *idempotency_key; /* NULL: none */
 } da_request;
 
 /* DA_OK for a model's name that can be sent: not empty, UTF-8, no control
 ** character. */
 int da_model_check(da_text name, da_err *err);
 
-/* What came of it. */
+/* What came of it. Texts of JSON are empty where the service sent none. */
 typedef struct da_answer {
-  da_buf message; /* the assistant's message, a wire object */
-  da_buf text;    /* its text */
+  da_buf message; /* the assistant's message, a wire object; its tool calls
+                  ** each have an id, a name, and arguments as a string */
+  size_t calls;   /* how many tool calls it has */
+  da_buf text;    /* its text, or the refusal where there is nothing else */
+  int refused;    /* 1: it is a refusal */
+  da_buf choices; /* JSON array of the further choices, as they came */
+  da_buf logprobs, raw_usage; /* JSON, as they came */
   char finish_reason[32];
   char model[128];
   char request_id[128];

@@ -10,8 +10,8 @@
 struct da_turn {
   da_agent *agent;
   da_provider *provider;
-  da_call *call; /* NULL: not begun or ended */
-  da_message *user;
+  da_call *call;       /* NULL: not begun or ended */
+  da_history messages; /* so far: the user's */
   da_answer answer;
 };
 
@@ -91,7 +91,7 @@ static int request(da_turn *t, da_delta_fn delta, void *ctx, da_err *err) {
   r.system.data = s->system;
   r.system.len = s->system ? s->system_len : 0;
   r.members = da_buf_text(&members);
-  r.turn = t->user;
+  r.turn = &t->messages;
   r.stream = delta != NULL;
   r.timeouts = s->timeouts;
   /* Without memory, what the agent starts from goes with each ask. */
@@ -149,10 +149,11 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
     return code ? code : da_nomem(err);
   }
   t->agent = a;
-  t->user = user;
   da_answer_init(&t->answer);
   da_answer_limit(&t->answer, a->settings.limits.message);
-  code = find_provider(a, &t->provider, err);
+  code = da_history_append(&t->messages, user) ? da_nomem(err) : DA_OK;
+  if (!code)
+    code = find_provider(a, &t->provider, err);
   a->talking = 1;
   tell_insecure(a);
   if (!code)
@@ -182,7 +183,8 @@ static int remember(da_turn *t, da_err *err) {
     return DA_OK;
   }
   da_history_copy(&next, &a->history);
-  code = da_history_append(&next, da_message_ref(t->user));
+  code =
+      da_history_append(&next, da_message_ref(da_history_at(&t->messages, 0)));
   if (code)
     da_message_unref(answer);
   else
@@ -250,7 +252,7 @@ void da_turn_free(da_turn *t) {
   if (t->call)
     t->provider->ops->end(t->provider, t->call);
   t->agent->talking = 0;
-  da_message_unref(t->user);
+  da_history_dispose(&t->messages);
   da_answer_dispose(&t->answer);
   free(t);
 }

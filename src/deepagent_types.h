@@ -36,6 +36,7 @@ extern "C" {
   X(DA_EBACKEND, -22, "backend_error")                                        \
   X(DA_EPROVIDER, -23, "provider_error")                                      \
   X(DA_EUNSUPPORTED, -24, "unsupported")                                      \
+  X(DA_ETOOLLIMIT, -25, "tool_limit")                                         \
   X(DA_ENETWORK, -30, "network")                                              \
   X(DA_ETLS, -31, "tls")                                                      \
   X(DA_EPROTOCOL, -32, "protocol")                                            \
@@ -51,7 +52,10 @@ extern "C" {
   X(DA_ECONTEXT, -44, "context_length")                                       \
   X(DA_ESERVER, -45, "server")                                                \
   X(DA_EAPI, -46, "api_error")                                                \
-  X(DA_EHTTP, -47, "http_status")
+  X(DA_EHTTP, -47, "http_status")                                             \
+  X(DA_EREFUSED, -48, "refused")                                              \
+  X(DA_EFILTER, -49, "content_filter")                                        \
+  X(DA_EOUTPUT, -50, "invalid_output")
 
 #define DA_CODE_ENUM(symbol, number, name) symbol = number,
 typedef enum da_code { DA_CODES(DA_CODE_ENUM) DA_OK = 0 } da_code;
@@ -77,6 +81,9 @@ typedef struct da_text {
 /* Tokens, as the service counted them. */
 typedef struct da_usage {
   int64_t prompt, completion, total;
+  int64_t cached;    /* of the prompt: read from the service's cache */
+  int64_t reasoning; /* of the completion: thought, not said */
+  int64_t audio;     /* of both: heard or spoken */
 } da_usage;
 
 /* Seconds; <= 0: none. */

@@ -31,15 +31,11 @@ static const char stopped = 0;
 
 /* ---- the request ---- */
 
-static void put_messages(const da_request *r, da_buf *out) {
+/* Each with a comma behind it. */
+static void put_messages(da_buf *out, const da_history *h, size_t from) {
   da_history_iter it;
   da_message *m;
-  if (r->system.len) {
-    da_buf_puts(out, "{\"role\":\"system\",\"content\":");
-    da_json_put_string(out, r->system.data, r->system.len);
-    da_buf_puts(out, "},");
-  }
-  da_history_begin(&it, r->history, r->first);
+  da_history_begin(&it, h, from);
   while ((m = da_history_next(&it))) {
     da_text tail = da_message_tail(m);
     da_buf_puts(out, "{");
@@ -49,9 +45,18 @@ static void put_messages(const da_request *r, da_buf *out) {
   if (it.failed)
     out->failed = DA_ENOMEM;
   da_history_end(&it);
-  da_text tail = da_message_tail(r->turn);
-  da_buf_puts(out, "{");
-  da_buf_put(out, tail.data, tail.len);
+}
+
+static void put_all_messages(const da_request *r, da_buf *out) {
+  if (r->system.len) {
+    da_buf_puts(out, "{\"role\":\"system\",\"content\":");
+    da_json_put_string(out, r->system.data, r->system.len);
+    da_buf_puts(out, "},");
+  }
+  put_messages(out, r->history, r->first);
+  put_messages(out, r->turn, 0);
+  if (!out->failed)
+    out->len--; /* the last comma */
 }
 
 static int provider_start(da_provider *p, da_call **out, const da_request *r,
@@ -71,7 +76,7 @@ static int provider_start(da_provider *p, da_call **out, const da_request *r,
   da_buf_puts(&c->request, r->stream ? ",\"stream\":true" : "");
   code = da_request_put_members(r, &c->request, "", &named, err);
   da_buf_puts(&c->request, ",\"messages\":[");
-  put_messages(r, &c->request);
+  put_all_messages(r, &c->request);
   da_buf_puts(&c->request, "]}");
   if (!code)
     code = da_buf_check(&c->request, "the request", err);

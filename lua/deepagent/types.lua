@@ -29,6 +29,7 @@
 ---| "backend_error"
 ---| "provider_error"
 ---| "unsupported"
+---| "tool_limit"
 ---| "network"
 ---| "tls"
 ---| "protocol"
@@ -45,6 +46,9 @@
 ---| "server"
 ---| "api_error"
 ---| "http_status"
+---| "refused"
+---| "content_filter"
+---| "invalid_output"
 
 ---What verbs return after nil. tostring(err) is one line.
 ---@class deepagent.Error

@@ -72,7 +72,7 @@ static inline int parrot_start(da_provider *p, da_call **out,
   call->ctx = ctx;
   da_buf_init(&call->said, KIT_CAP);
   da_buf_puts(&call->said, "You said: ");
-  da_message_content(r->turn, &call->said);
+  da_message_content(da_history_at(r->turn, 0), &call->said);
   c->running++;
   *out = call;
   return DA_OK;
@@ -110,7 +110,7 @@ static inline int parrot_step(da_provider *p, da_call *call, double seconds,
   da_buf_put(&a->text, call->said.data, call->said.len);
   strcpy(a->finish_reason, "stop");
   strcpy(a->model, "parrot-1");
-  a->usage = (da_usage){3, 5, 8};
+  a->usage = (da_usage){.prompt = 3, .completion = 5, .total = 8};
   a->has_usage = 1;
   return 1;
 }

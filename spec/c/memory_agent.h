@@ -31,7 +31,7 @@ static int model_start(da_provider *p, da_call **out, const da_request *r,
   (void)p, (void)e;
   memory_exempt++;
   da_buf_init(&said, sizeof the_call.said);
-  da_message_content(r->turn, &said);
+  da_message_content(da_history_at(r->turn, 0), &said);
   snprintf(the_call.said, sizeof the_call.said, "re: %s", said.data);
   da_buf_dispose(&said);
   memory_exempt--;
@@ -57,7 +57,7 @@ static int model_step(da_provider *p, da_call *c, double seconds, da_err *e) {
   da_json_put_string(&c->answer->message, text.data, text.len);
   da_buf_puts(&c->answer->message, "}");
   da_buf_put(&c->answer->text, text.data, text.len);
-  c->answer->usage = (da_usage){1, 2, 3};
+  c->answer->usage = (da_usage){.prompt = 1, .completion = 2, .total = 3};
   c->answer->has_usage = 1;
   return 1;
 }

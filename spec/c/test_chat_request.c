@@ -18,18 +18,18 @@ static da_message *message(const char *wire) {
 static int build(da_buf *body, da_request *r, const char *const *wires,
                  da_err *err) {
   da_history history = DA_HISTORY_EMPTY;
-  da_message *turn;
+  da_history turn = DA_HISTORY_EMPTY;
   int rc;
   for (; wires[1]; wires++)
     CHECK_INT(da_history_append(&history, message(*wires)), DA_OK);
-  turn = message(*wires);
+  CHECK_INT(da_history_append(&turn, message(*wires)), DA_OK);
   r->history = &history;
-  r->turn = turn;
+  r->turn = &turn;
   if (!r->model.data)
     r->model = text("m");
   da_buf_init(body, CHAT_REQUEST_MAX);
   rc = chat_build_request(body, r, err);
-  da_message_unref(turn);
+  da_history_dispose(&turn);
   da_history_dispose(&history);
   return rc;
 }
@@ -200,6 +200,7 @@ static void a_missing_key(void) {
   static const char *const own[] = {"Authorization: Basic x", NULL};
   da_chat_options o = options();
   da_request r = {0};
+  da_history turn = DA_HISTORY_EMPTY;
   da_provider *p;
   da_call *call;
   da_answer a;
@@ -209,7 +210,8 @@ static void a_missing_key(void) {
   o.api_key.len = 0;
   o.key_help = "set OPENAI_API_KEY";
   r.model = text("m");
-  r.turn = message(*hi);
+  CHECK_INT(da_history_append(&turn, message(*hi)), DA_OK);
+  r.turn = &turn;
   for (int i = 0; i < 2; i++) {
     da_answer_init(&a);
     CHECK_INT(da_provider_chat(&p, &o, &err), DA_OK);
@@ -221,7 +223,7 @@ static void a_missing_key(void) {
     da_answer_dispose(&a);
     o.headers = own;
   }
-  da_message_unref((da_message *)(uintptr_t)r.turn);
+  da_history_dispose(&turn);
 }
 
 int main(void) {

@@ -45,7 +45,8 @@ static void tokens_add_up(void) {
 }
 
 static void tokens_do_not_overflow(void) {
-  da_usage most = {INT64_MAX, INT64_MAX, INT64_MAX}, one = {1, 1, 1};
+  da_usage most = {INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, 0};
+  da_usage one = {1, 1, 1, 0, 0, 0};
   da_usage_add(&most, &one);
   CHECK(most.prompt == INT64_MAX && most.total == INT64_MAX);
   CHECK_INT(total("{\"usage\":{\"total_tokens\":1e30}}"), 0);

@@ -24,7 +24,7 @@ static da_transport *give(void *ctx, da_err *err) {
 typedef struct talk {
   da_transport *transport;
   da_provider *provider;
-  da_message *turn;
+  da_history turn;
   da_request request;
   char url[64];
 } talk;
@@ -32,6 +32,7 @@ typedef struct talk {
 static void talk_open(talk *k, const loopback *s) {
   da_chat_options o;
   da_text hi = {"Hi", 2};
+  da_message *question;
   da_err err;
   memset(k, 0, sizeof *k);
   memset(&o, 0, sizeof o);
@@ -44,16 +45,17 @@ static void talk_open(talk *k, const loopback *s) {
   o.transport = give;
   o.transport_ctx = k->transport;
   CHECK_INT(da_provider_chat(&k->provider, &o, &err), DA_OK);
-  CHECK_INT(da_message_text(&k->turn, "user", hi, &err), DA_OK);
+  CHECK_INT(da_message_text(&question, "user", hi, &err), DA_OK);
+  CHECK_INT(da_history_append(&k->turn, question), DA_OK);
   k->request.model.data = "m";
   k->request.model.len = 1;
-  k->request.turn = k->turn;
+  k->request.turn = &k->turn;
   k->request.timeouts.total = 10;
 }
 
 static void talk_close(talk *k) {
   k->provider->ops->close(k->provider);
-  da_message_unref(k->turn);
+  da_history_dispose(&k->turn);
   k->transport->ops->close(k->transport, 0);
 }
 
