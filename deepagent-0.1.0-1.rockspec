@@ -35,10 +35,16 @@ build = {
     ["deepagent.core"] = {
       sources = {
         "src/chat_answer.c",
+        "src/chat_calls.c",
+        "src/chat_calls_find.c",
+        "src/chat_calls_put.c",
         "src/chat_error.c",
+        "src/chat_more.c",
         "src/chat_options.c",
+        "src/chat_piece.c",
         "src/chat_request.c",
         "src/chat_stream.c",
+        "src/chat_usage.c",
         "src/da_agent.c",
         "src/da_agent_session.c",
         "src/da_buf.c",

@@ -174,8 +174,8 @@ static int remember(da_turn *t, da_err *err) {
   da_agent *a = t->agent;
   da_history next;
   da_message *answer;
-  int code =
-      da_message_new(&answer, da_buf_text(&t->answer.message), NULL, -1, err);
+  int code = da_message_answer(&answer, da_buf_text(&t->answer.message),
+                               da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   if (!da_agent_remembers(a)) {
@@ -223,6 +223,9 @@ int da_turn_keep(da_turn *t, da_err *err) {
 ** of its own from here on, be it empty: taking it cannot fail. */
 static int answered(da_turn *t, da_err *err) {
   int code = da_buf_check(&t->answer.message, "the answer", err);
+  if (!code && t->answer.calls)
+    return da_fail(err, DA_EUNSUPPORTED,
+                   "the model asked for a tool; tools are not supported yet");
   da_buf_put(&t->answer.text, "", 0);
   if (!code)
     code = da_buf_check(&t->answer.text, "the answer", err);
