@@ -158,7 +158,7 @@ static int keep_message(const chat_reply *r, da_answer *a, da_text message,
   return chat_check_buf(r, &a->message, err);
 }
 
-static int read_calls(const chat_reply *r, da_text message, da_answer *a,
+int chat_keep_message(const chat_reply *r, da_text message, da_answer *a,
                       da_err *err) {
   da_text given = {NULL, 0}, function = {NULL, 0}, name;
   da_json_type type = da_json_get(message, "tool_calls", &given);
@@ -195,7 +195,7 @@ static int read_message(const chat_reply *r, da_text message, da_answer *a,
     a->refused = a->text.len > 0;
   }
   rc = chat_check_buf(r, &a->text, err);
-  return rc == DA_OK ? read_calls(r, message, a, err) : rc;
+  return rc == DA_OK ? chat_keep_message(r, message, a, err) : rc;
 }
 
 /* ---- the whole ---- */

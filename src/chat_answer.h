@@ -12,6 +12,12 @@
 int chat_read_answer(const chat_reply *r, da_text body, da_answer *a,
                      da_err *err);
 
+/* Fills a->message and a->calls from a checked message whose text, and finish
+** reason, *a has already: to the byte, unless its role or its calls of tools
+** are not as they must be. */
+int chat_keep_message(const chat_reply *r, da_text message, da_answer *a,
+                      da_err *err);
+
 /* Appends the text of a "content": a string, or the text parts of an array;
 ** nothing for null or none. `surrogate` as in da_json_unescape.
 ** DA_EPROTOCOL if it is something else; other failures stick to `out`. */
