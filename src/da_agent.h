@@ -66,6 +66,21 @@ void da_agent_changed(da_agent *a);
 /* Queues the change that there was no memory for (a->queue_err), if any. */
 int da_agent_requeue(da_agent *a, da_err *err);
 
+/* The provider of its own service, borrowed: DA_EURL, DA_EINVAL ... No
+** network. */
+int da_agent_provider(da_agent *a, da_provider **out, da_err *err);
+
+/* The same for one of the services that it falls back to. */
+int da_agent_service_provider(da_agent *a, da_service *s, da_provider **out,
+                              da_err *err);
+
+/* Whether the settings make a provider; DA_EBUSY in the middle of a turn. */
+int da_agent_check(da_agent *a, da_err *err);
+
+/* Warns, once, of a service whose certificate is not verified: at a turn, as
+** by then the logger is there. */
+void da_agent_tell_insecure(da_agent *a, const da_settings *s);
+
 /* Closes the chat provider; no turn may be under way. */
 void da_agent_forget_chat(da_agent *a);
 

@@ -4,75 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "da_attempt.h"
 #include "da_limits.h"
 #include "da_meta.h"
 
 struct da_turn {
   da_agent *agent;
-  da_provider *provider;
-  da_call *call;       /* NULL: not begun or ended */
+  da_attempt *attempt;
   da_history messages; /* so far: the user's */
   da_answer answer;
 };
-
-/* ---- the provider ---- */
-
-static const char key_help[] =
-    "set OPENAI_API_KEY, or give a key when the agent is made";
-
-static int chat_provider(da_agent *a, da_err *err) {
-  const da_settings *s = &a->settings;
-  da_chat_options o;
-  if (a->chat && !a->stale)
-    return DA_OK;
-  da_agent_forget_chat(a);
-  memset(&o, 0, sizeof o);
-  o.name = s->service;
-  o.base_url.data = s->base_url ? s->base_url : "";
-  o.base_url.len = strlen(o.base_url.data);
-  o.api_key.data = s->api_key ? s->api_key : "";
-  o.api_key.len = strlen(o.api_key.data);
-  o.needs_key = s->needs_key;
-  o.key_help = key_help;
-  o.headers = (const char *const *)s->headers.items;
-  o.allow_http = s->allow_http;
-  o.insecure = s->insecure;
-  o.ca_file = s->ca_file;
-  o.proxy = s->proxy;
-  o.limits = s->limits;
-  o.transport = da_runtime_transport;
-  o.transport_ctx = a->runtime;
-  a->stale = 0;
-  return da_provider_chat(&a->chat, &o, err);
-}
-
-int da_agent_check(da_agent *a, da_err *err) {
-  if (a->talking)
-    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
-  return a->settings.own ? DA_OK : chat_provider(a, err);
-}
-
-/* Once, at a turn: by then the logger is there. */
-static void tell_insecure(da_agent *a) {
-  const da_settings *s = &a->settings;
-  if (!s->insecure || s->own || !s->log || a->told_insecure)
-    return;
-  a->told_insecure = 1;
-  da_agent_log(a, DA_WARN, NULL,
-               "certificates are not verified: whoever is in between can "
-               "read the key and change the answers");
-}
-
-static int find_provider(da_agent *a, da_provider **out, da_err *err) {
-  int code = DA_OK;
-  if (a->settings.own) {
-    *out = a->settings.own->provider;
-  } else {
-    code = chat_provider(a, err);
-    *out = a->chat;
-  }
-  return code;
-}
 
 /* ---- starting ---- */
 
@@ -104,8 +45,7 @@ static int request(da_turn *t, da_delta_fn delta, void *ctx, da_err *err) {
   da_agent_log(a, DA_DEBUG, NULL, "asking %s with %zu earlier messages",
                s->model, r.history->len - r.first);
   if (!code)
-    code = t->provider->ops->start(t->provider, &t->call, &r, &t->answer,
-                                   delta, ctx, err);
+    code = da_attempt_start(&t->attempt, a, &r, &t->answer, delta, ctx, err);
   da_buf_dispose(&members);
   return code;
 }
@@ -152,10 +92,7 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   da_answer_init(&t->answer);
   da_answer_limit(&t->answer, a->settings.limits.message);
   code = da_history_append(&t->messages, user) ? da_nomem(err) : DA_OK;
-  if (!code)
-    code = find_provider(a, &t->provider, err);
   a->talking = 1;
-  tell_insecure(a);
   if (!code)
     code = request(t, delta, ctx, err);
   if (!code) {
@@ -232,7 +169,7 @@ static int answered(da_turn *t, da_err *err) {
 int da_turn_step(da_turn *t, double seconds, da_err *err) {
   int code;
   da_err_clear(err);
-  code = t->provider->ops->step(t->provider, t->call, seconds, err);
+  code = da_attempt_step(t->attempt, seconds, err);
   if (code == 1)
     code = answered(t, err);
   if (code < 0 && err->code != code) /* a listener that gave no reason */
@@ -249,8 +186,7 @@ da_text da_turn_text(const da_turn *t) {
 void da_turn_free(da_turn *t) {
   if (!t)
     return;
-  if (t->call)
-    t->provider->ops->end(t->provider, t->call);
+  da_attempt_free(t->attempt);
   t->agent->talking = 0;
   da_history_dispose(&t->messages);
   da_answer_dispose(&t->answer);

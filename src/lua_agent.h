@@ -15,7 +15,9 @@ enum {
   L_ON_STREAM,
   L_BACKEND,
   L_PROVIDER,
-  L_VALUES = L_PROVIDER
+  L_FALLBACK, /* a list of others' L_PROVIDER */
+  L_CACHE,
+  L_VALUES = L_CACHE
 };
 
 typedef struct l_agent {
@@ -38,6 +40,7 @@ int l_answer(lua_State *L, int code, const da_err *err);
 
 /* Adds the with_... methods to the table at the top of the stack. */
 void l_settings_open(lua_State *L);
+void l_upkeep_open(lua_State *L); /* likewise */
 
 /* Methods that live in files of their own. */
 int l_agent_ask(lua_State *L);
