@@ -55,9 +55,9 @@ int da_agent_set_fallback(da_agent *a, da_agent *const *others, size_t count,
   return DA_OK;
 }
 
+/* Tries and timeouts are by default what they should be: what was set, before
+** or after, stays. */
 void da_agent_set_defaults(da_agent *a) {
-  const da_timeouts t = {10, 60, 300};
-  a->settings.memory = 1;
-  da_retry_init(&a->settings.retry);
-  a->settings.timeouts = t;
+  if (a->settings.memory < 0)
+    a->settings.memory = 1;
 }

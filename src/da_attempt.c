@@ -100,7 +100,7 @@ static double earlier(double a, double b) {
 static void fill(const da_attempt *t, da_request *r, double left) {
   const da_settings *s = settings(t);
   *r = t->request;
-  r->idempotency_key = t->key;
+  r->idempotency_key = t->retry.max > 0 ? t->key : NULL;
   if (t->service) {
     r->model.data = s->model;
     r->model.len = strlen(s->model);

@@ -153,8 +153,9 @@ int da_agent_set_fallback(da_agent *a, da_agent *const *others, size_t count,
 ** answer is good for; <= 0: for ever. */
 int da_agent_set_cache(da_agent *a, da_store *store, double ttl, da_err *err);
 
-/* What a program in production wants: memory, retries (the default), and
-** timeouts of 10, 60 and 300 seconds. */
+/* Memory, tries and timeouts as a program in production wants them: memory is
+** on, unless it was set; the others are so by default (2 further tries; 10,
+** 120, 600 seconds), unless they were set. */
 void da_agent_set_defaults(da_agent *a);
 
 /* Replaces them all. DA_EINVAL: beyond what a limit can be; DA_ETOOLARGE: a
