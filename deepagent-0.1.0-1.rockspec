@@ -45,6 +45,7 @@ build = {
         "src/da_agent_upkeep.c",
         "src/da_attempt.c",
         "src/da_buf.c",
+        "src/da_cache.c",
         "src/da_channel.c",
         "src/da_channel_store.c",
         "src/da_clock.c",

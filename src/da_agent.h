@@ -14,7 +14,7 @@ struct da_agent {
   /* The conversation. */
   da_history history;
   da_usage last, total;
-  int has_last;
+  int has_last, cached; /* cached: the last answer was */
   char finish_reason[32], model[128], request_id[128];
   /* The session, once it was resolved: at the first use that needs it. */
   int resolved;
@@ -41,6 +41,9 @@ int da_agent_set_history(da_agent *a, da_history *h, da_err *err);
 int da_agent_set_start(da_agent *a, da_history *h, da_err *err);
 
 int da_agent_set_backend(da_agent *a, da_backend *b, da_err *err);
+
+/* NULL: no cache. */
+void da_agent_set_cache_backend(da_agent *a, da_backend *b, double ttl);
 
 /* Takes `p`, also upon failure. */
 int da_agent_set_provider(da_agent *a, da_provider *p, da_err *err);

@@ -55,6 +55,27 @@ int da_agent_set_fallback(da_agent *a, da_agent *const *others, size_t count,
   return DA_OK;
 }
 
+void da_agent_set_cache_backend(da_agent *a, da_backend *b, double ttl) {
+  if (b)
+    da_backend_ref(b);
+  da_backend_unref(a->settings.cache);
+  a->settings.cache = b;
+  a->settings.cache_ttl = ttl;
+}
+
+int da_agent_set_cache(da_agent *a, da_store *store, double ttl, da_err *err) {
+  da_backend *b = NULL;
+  int code = store ? da_backend_new(&b, store, err) : DA_OK;
+  if (!code)
+    da_agent_set_cache_backend(a, b, ttl);
+  da_backend_unref(b);
+  return code;
+}
+
+int da_agent_cached(const da_agent *a) {
+  return a->cached;
+}
+
 /* Tries and timeouts are by default what they should be: what was set, before
 ** or after, stays. */
 void da_agent_set_defaults(da_agent *a) {

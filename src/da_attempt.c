@@ -1,7 +1,7 @@
 /* da_attempt.c - one request with all that keeps it up (floor 5).
 **
 ** A machine of few states: a call that runs; none, and a time at which the
-** next begins; over. What failed decides which comes next: another try, the
+** next begins; an answer out of the cache; over. What failed decides which comes next: another try, the
 ** next service, or the end. What the caller has heard cannot be taken back:
 ** from the first delta on a failure is the end.
 */
@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "da_cache.h"
 #include "da_clock.h"
 #include "da_hash.h"
 #include "da_retry.h"
@@ -30,6 +31,8 @@ struct da_attempt {
   da_retry retry;
   da_fallback *fallback; /* as the settings had it at the start */
   double deadline;       /* da_now() by which all must be over */
+  da_cache cache;
+  int hit; /* the answer is there, and is to be told of */
   /* The service that is being asked. */
   size_t service; /* 0: the agent's own, else of the fallback, from 1 on */
   da_provider *provider;
@@ -233,6 +236,14 @@ static int copy_request(da_attempt *t, const da_request *r, da_err *err) {
   return DA_OK;
 }
 
+/* An identical request is answered without anybody being asked. */
+static int look_up(da_attempt *t, da_err *err) {
+  int code = da_cache_init(&t->cache, t->agent, t->provider, &t->request, err);
+  if (!code)
+    t->hit = da_cache_find(&t->cache, t->answer, da_left(t->deadline));
+  return code;
+}
+
 int da_attempt_start(da_attempt **out, da_agent *a, const da_request *r,
                      da_answer *answer, da_delta_fn delta, void *ctx,
                      da_err *err) {
@@ -254,7 +265,9 @@ int da_attempt_start(da_attempt **out, da_agent *a, const da_request *r,
   code = copy_request(t, r, err);
   if (!code)
     code = turn_to(t, 0, err);
-  if (!code) {
+  if (!code)
+    code = look_up(t, err);
+  if (!code && !t->hit) {
     code = begin(t, err);
     if (code)
       code = failed(t, code, err);
@@ -273,12 +286,21 @@ static int await(da_attempt *t, double seconds, da_err *err) {
   return left > seconds ? DA_OK : begin(t, err);
 }
 
-/* The name that a provider left out: of a service that was not expected it
-** would be missed. */
-static void name_model(const da_attempt *t) {
+/* In one piece: it is all there. */
+static int give_hit(da_attempt *t, da_err *err) {
+  da_text text = da_buf_text(&t->answer->text);
+  int code = t->delta && text.len ? hear(t, text, err) : DA_OK;
+  return code ? code : 1;
+}
+
+/* The name of the model, where a provider left it out, tells who answered.
+** What another service has answered is not kept as this one's. */
+static void complete(da_attempt *t) {
   if (t->service && !t->answer->model[0])
     snprintf(t->answer->model, sizeof t->answer->model, "%s",
              settings(t)->model);
+  if (!t->service)
+    da_cache_keep(&t->cache, t->answer, da_left(t->deadline));
 }
 
 int da_attempt_step(da_attempt *t, double seconds, da_err *err) {
@@ -288,12 +310,16 @@ int da_attempt_step(da_attempt *t, double seconds, da_err *err) {
                ? 1
                : da_fail(err, t->over, "the request has failed before");
   da_err_clear(err);
-  code = t->call ? t->provider->ops->step(t->provider, t->call, seconds, err)
-                 : await(t, seconds, err);
+  if (t->hit)
+    code = give_hit(t, err);
+  else if (t->call)
+    code = t->provider->ops->step(t->provider, t->call, seconds, err);
+  else
+    code = await(t, seconds, err);
   if (code < 0)
     code = failed(t, code, err);
   if (code == 1)
-    name_model(t);
+    complete(t);
   t->over = code;
   return code;
 }
@@ -302,6 +328,7 @@ void da_attempt_free(da_attempt *t) {
   if (!t)
     return;
   end_call(t);
+  da_cache_dispose(&t->cache);
   da_fallback_unref(t->fallback);
   da_history_dispose(&t->history);
   da_history_dispose(&t->turn);

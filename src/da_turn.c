@@ -143,7 +143,9 @@ int da_turn_keep(da_turn *t, da_err *err) {
     return code;
   }
   a->last = t->answer.usage;
-  da_usage_add(&a->total, &a->last);
+  a->cached = t->answer.cached;
+  if (!a->cached) /* else nothing was spent */
+    da_usage_add(&a->total, &a->last);
   a->has_last = 1;
   memcpy(a->finish_reason, t->answer.finish_reason, sizeof a->finish_reason);
   memcpy(a->model, t->answer.model, sizeof a->model);

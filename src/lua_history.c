@@ -124,6 +124,10 @@ int l_agent_last(lua_State *L) {
   lua_setfield(L, -2, "request_id");
   push_usage(L, &a->agent->last);
   lua_setfield(L, -2, "usage");
+  if (da_agent_cached(a->agent)) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "cached");
+  }
   return 1;
 }
 

@@ -152,6 +152,28 @@ static int l_with_fallback(lua_State *L) {
   return done(L, code, &err);
 }
 
+/* ---- answers that are kept ---- */
+
+/* (backend, table, name, or false: none [, seconds]) */
+static int l_with_cache(lua_State *L) {
+  l_agent *a = l_agent_check(L);
+  da_backend *b = NULL;
+  lua_Number ttl = 0;
+  if (!lua_isnoneornil(L, 3)) {
+    luaL_checktype(L, 3, LUA_TNUMBER);
+    ttl = lua_tonumber(L, 3);
+    luaL_argcheck(L, ttl > 0, 3, "must be a positive number of seconds");
+  }
+  lua_settop(L, 2);
+  if (lua_isboolean(L, 2) && !lua_toboolean(L, 2))
+    lua_pushnil(L);
+  else
+    b = l_backend_arg(L, 2);
+  da_agent_set_cache_backend(a->agent, b, ttl);
+  lua_setiuservalue(L, 1, L_CACHE);
+  return done(L, DA_OK, NULL);
+}
+
 /* ---- all of it ---- */
 
 static int l_with_defaults(lua_State *L) {
@@ -170,6 +192,7 @@ void l_upkeep_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"with_retry", l_with_retry},
                                      {"with_rate_limit", l_with_rate_limit},
                                      {"with_fallback", l_with_fallback},
+                                     {"with_cache", l_with_cache},
                                      {"with_defaults", l_with_defaults},
                                      {NULL, NULL}};
   luaL_setfuncs(L, methods, 0);
