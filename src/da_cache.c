@@ -218,7 +218,11 @@ int da_cache_find(da_cache *c, da_answer *answer, double seconds) {
 /* One that was cut, filtered or refused may be another the next time. */
 static int is_whole(const da_answer *a) {
   static const char *const ends[] = {"stop", "tool_calls", "function_call"};
-  for (size_t i = 0; i < sizeof ends / sizeof *ends && !a->refused; i++)
+  da_text refusal;
+  if (a->refused || da_json_get(da_buf_text(&a->message), "refusal",
+                                &refusal) == DA_JSON_STRING)
+    return 0;
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (strcmp(a->finish_reason, ends[i]) == 0)
       return 1;
   return 0;
