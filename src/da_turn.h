@@ -8,9 +8,6 @@
 
 typedef struct da_turn da_turn;
 
-/* Whether the settings make a provider: DA_EURL, DA_EINVAL ... No network. */
-int da_agent_check(da_agent *a, da_err *err);
-
 /* Begins a turn with the user's `text`. `delta` NULL: a plain answer is
 ** asked for. DA_EBUSY if one is under way, DA_EUTF8, DA_EKEY ... */
 int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,

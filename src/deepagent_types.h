@@ -94,6 +94,17 @@ typedef struct da_timeouts {
   double total;   /* the whole of it */
 } da_timeouts;
 
+/* How often a request that failed in passing is tried again. */
+typedef struct da_retry {
+  int max;       /* further tries; 0: none */
+  double base;   /* seconds to wait before the first of them, then twice as
+                 ** much each time, each less by up to a half, at random. What
+                 ** the service asks for (Retry-After) comes first */
+  double cap;    /* the most of that, seconds */
+  double budget; /* seconds after its beginning in which a further try of a
+                 ** request may begin; 0: as long as it has */
+} da_retry;
+
 /* The most that is taken; 0: the default. Beyond one of them a turn ends, in
 ** bounded memory, with DA_ETOOLARGE, beyond `depth` with DA_EPROTOCOL, and
 ** the conversation stays as it was. */
