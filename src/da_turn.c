@@ -132,16 +132,11 @@ static int question(da_message **out, da_agent *a, da_text text, da_err *err) {
   return code;
 }
 
-/* The question first: what cannot be sent is refused before any I/O. */
-int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
-                  void *ctx, da_err *err) {
-  da_message *user = NULL;
+/* Takes `user`, which a closed agent may be without. */
+static int begin(da_turn **out, da_agent *a, da_message *user,
+                 da_delta_fn delta, void *ctx, da_err *err) {
   da_turn *t = NULL;
-  int code = da_agent_check_idle(a, err);
-  if (!code && !a->closed)
-    code = question(&user, a, text, err);
-  if (!code)
-    code = da_agent_resolve(a, err);
+  int code = da_agent_resolve(a, err);
   if (!code)
     t = calloc(1, sizeof *t);
   if (!t) {
@@ -164,6 +159,30 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   }
   tell_failure(a, err);
   da_turn_free(t);
+  return code;
+}
+
+/* The question first: what cannot be sent is refused before any I/O. */
+int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
+                  void *ctx, da_err *err) {
+  da_message *user = NULL;
+  int code = da_agent_check_idle(a, err);
+  if (!code && !a->closed)
+    code = question(&user, a, text, err);
+  return code ? code : begin(out, a, user, delta, ctx, err);
+}
+
+int da_turn_start_message(da_turn **out, da_agent *a, da_message *user,
+                          da_delta_fn delta, void *ctx, da_err *err) {
+  int code = da_agent_check_idle(a, err);
+  if (!code && !a->closed) {
+    code = da_limits_message(&a->settings.limits, user, err);
+    if (code)
+      tell_failure(a, err);
+  }
+  if (!code)
+    return begin(out, a, user, delta, ctx, err);
+  da_message_unref(user);
   return code;
 }
 
@@ -259,13 +278,8 @@ void da_turn_free(da_turn *t) {
 
 /* ---- from C ---- */
 
-static int talk(da_agent *a, const char *question, da_delta_fn delta,
-                void *ctx, char **text, da_err *err) {
-  da_text q = {question, strlen(question)};
-  da_turn *t;
-  int code = da_turn_start(&t, a, q, delta, ctx, err);
-  if (code)
-    return code;
+int da_turn_finish(da_turn *t, char **text, da_err *err) {
+  int code;
   do
     code = da_turn_step(t, 3600, err);
   while (code == 0);
@@ -277,11 +291,19 @@ static int talk(da_agent *a, const char *question, da_delta_fn delta,
   return code;
 }
 
+static int talk(da_agent *a, const char *question, da_delta_fn delta,
+                void *ctx, char **text, da_err *err) {
+  da_text q = {question, strlen(question)};
+  da_turn *t;
+  int code = da_turn_start(&t, a, q, delta, ctx, err);
+  return code ? code : da_turn_finish(t, text, err);
+}
+
 int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err) {
   return talk(a, question, NULL, NULL, text, err);
 }
 
-static int no_delta(void *ctx, da_text delta, da_err *err) {
+int da_turn_no_delta(void *ctx, da_text delta, da_err *err) {
   (void)ctx;
   (void)delta;
   (void)err;
@@ -290,7 +312,7 @@ static int no_delta(void *ctx, da_text delta, da_err *err) {
 
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err) {
-  return talk(a, question, delta ? delta : no_delta, ctx, text, err);
+  return talk(a, question, delta ? delta : da_turn_no_delta, ctx, text, err);
 }
 
 int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err) {
