@@ -147,8 +147,8 @@ static int talk(lua_State *L, int streaming) {
   l_frame before;
   da_err err;
   int code;
-  if (!lua_istable(L, 2))
-    luaL_checktype(L, 2, LUA_TSTRING);
+  if (lua_type(L, 2) != LUA_TSTRING && !lua_istable(L, 2))
+    luaL_typeerror(L, 2, "string or table");
   find_listener(L, streaming);
   t = push_turn(L, &l);
   take_question(L, a, &q);
