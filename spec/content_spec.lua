@@ -144,6 +144,8 @@ describe("a part", function()
         call.file { data = "x", name = {} } end,
       ["max_bytes must be a positive integer"] = function()
         call.image { data = PNG, max_bytes = 0 } end,
+      ["options are given twice"] = function()
+        call.image({ data = PNG }, { detail = "low" }) end,
       ["table expected, got string"] = function()
         call.image("x", "low") end,
       ["string expected"] = function() call.image_url { "https://x" } end,

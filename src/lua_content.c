@@ -49,10 +49,11 @@ static void check_option(lua_State *L, int arg, int option) {
 ** its own, from the one that is returned on. */
 static int take_options(lua_State *L, unsigned allowed) {
   int options = lua_type(L, 1) == LUA_TSTRING ? 2 : 1;
-  int first = 3;
+  int first = 3, rest_is_nil = lua_isnoneornil(L, 2);
   lua_settop(L, options);
   if (options == 1 && !lua_istable(L, 1))
     luaL_typeerror(L, 1, "string or table");
+  luaL_argcheck(L, options == 2 || rest_is_nil, 2, "options are given twice");
   if (options == 1 || !lua_isnil(L, 2)) {
     luaL_checktype(L, options, LUA_TTABLE);
     check_names(L, options, options == 2 ? allowed & ~BIT(PATH) : allowed);
