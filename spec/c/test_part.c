@@ -240,6 +240,8 @@ static void what_it_is_not_it_is_not(void) {
   PART("unsupported", da_part_image(&out, &m, &err));
   CHECK(strstr(err.message, "no image") && strstr(err.message, "text/plain"));
   PART("unsupported", da_part_audio(&out, &m, &err));
+  m.bytes = bytes_of("%PDF-", 5);
+  PART("unsupported", da_part_image(&out, &m, &err));
   m.bytes = bytes_of(png, PNG_LEN);
   PART("unsupported", da_part_audio(&out, &m, &err));
   m.bytes.len = 0;
@@ -258,10 +260,18 @@ static void what_it_is_not_it_is_not(void) {
 }
 
 static void urls_of_images(void) {
-  static const char *const bad[] = {
-      "",           "photo.png",        "file:///etc/passwd", "ftp://x/y",
-      "https://",   "data:text/html,x", "https://x/\r\ny",    "https://x/ y",
-      "https\n://", "https://\xff/",    "javascript:alert(1)"};
+  static const char *const bad[] = {"",
+                                    "photo.png",
+                                    "file:///etc/passwd",
+                                    "ftp://x/y",
+                                    "https://",
+                                    "data:text/html,x",
+                                    "https://x/\r\ny",
+                                    "https://x/ y",
+                                    "https\n://",
+                                    "https://\xff/",
+                                    "javascript:alert(1)",
+                                    "https://x/\x7f"};
   PART("{\"type\":\"image_url\",\"image_url\":{\"url\":"
        "\"https://x/y?a=\\\"b\\\"\",\"detail\":\"low\"}}",
        da_part_image_url(&out, text_of("https://x/y?a=\"b\""), "low", &err));
@@ -341,6 +351,9 @@ static void what_is_too_large_is_not_read(void) {
   m.path = file_of("hole", png, PNG_LEN);
   CHECK_INT(truncate(path, (off_t)DA_PART_BYTES + 1), 0);
   REFUSED("too_large");
+  CHECK_INT(truncate(path, (off_t)1 << 30), 0);
+  REFUSED("too_large");
+  CHECK(strstr(err.message, "has 1073741824 bytes"));
 }
 
 /* One that says it has no bytes, and has many: read only up to the limit. */
@@ -388,6 +401,8 @@ static void a_part_that_does_not_fit_leaves_no_trace(void) {
   CHECK_INT(da_part_image(&out, &m, &err), DA_ETOOLARGE);
   CHECK_STR(out.data, "{\"type\":\"text\",\"text\":\"a\"}");
   CHECK_INT(da_part_text(&out, text_of("b"), &err), DA_OK);
+  CHECK_STR(out.data, "{\"type\":\"text\",\"text\":\"a\"}"
+                      "{\"type\":\"text\",\"text\":\"b\"}");
   da_buf_dispose(&out);
 }
 
