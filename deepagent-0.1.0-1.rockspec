@@ -117,6 +117,7 @@ build = {
         "src/lua_talk.c",
         "src/lua_timed.c",
         "src/lua_tool.c",
+        "src/lua_tool_run.c",
         "src/provider_chat.c",
         "src/store_file.c",
         "src/store_memory.c",
