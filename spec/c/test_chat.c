@@ -123,23 +123,6 @@ static void names_are_plain(void) {
   dispose(&o);
 }
 
-/* A text beside calls of tools is kept, the calls are not: what cannot be
-** answered would make the next request invalid. */
-static void calls_beside_a_text(void) {
-  check_whole(MESSAGE(SAYS("\"content\":\"x\",\"tool_calls\":[{\"id\":\"1\"}],"
-                           "\"n\":1")),
-              "x", SAYS("\"content\":\"x\",\"n\":1"));
-  check_whole(MESSAGE(SAYS("\"function_call\":{\"name\":\"f\"},"
-                           "\"content\":\"x\"")),
-              "x", SAYS("\"content\":\"x\""));
-  /* None is none, in whatever way it is said. */
-  check_whole(MESSAGE(SAYS("\"content\":\"x\",\"tool_calls\":[],"
-                           "\"function_call\":{\"name\":\"\"}")),
-              "x",
-              SAYS("\"content\":\"x\",\"tool_calls\":[],"
-                   "\"function_call\":{\"name\":\"\"}"));
-}
-
 static void check_refused(const char *body, int code, int retryable) {
   outcome o;
   begin(&o);
@@ -167,8 +150,6 @@ static void whole_errors(void) {
   check_refused("{\"choices\":[1]}", DA_EPROTOCOL, 0);
   check_refused("{\"choices\":[{}]}", DA_EPROTOCOL, 0);
   check_refused(MESSAGE("{\"content\":7}"), DA_EPROTOCOL, 0);
-  check_refused(MESSAGE("{\"content\":null,\"tool_calls\":[{}]}"),
-                DA_EUNSUPPORTED, 0);
   check_refused("{\"error\":\"broken\"}", DA_EAPI, 0);
   check_refused("{\"error\":{\"type\":\"server_error\"}}", DA_EAPI, 1);
   check_refused("[{\"error\":{\"code\":429}}]", DA_ERATE, 1);
@@ -177,9 +158,9 @@ static void whole_errors(void) {
   check_refused("{\"choices\":[{\"finish_reason\":\"tool_calls\","
                 "\"message\":{\"content\":null}}]}",
                 DA_EPROTOCOL, 0);
-  check_refused(MESSAGE("{\"content\":null,\"function_call\":{\"name\":"
-                        "\"f\"}}"),
-                DA_EUNSUPPORTED, 0);
+  check_refused("{\"choices\":[{\"finish_reason\":\"function_call\","
+                "\"message\":{\"content\":null,\"tool_calls\":[{}]}}]}",
+                DA_EPROTOCOL, 0);
 }
 
 /* A service's own words where the status says that all is well. */
@@ -325,7 +306,6 @@ int main(void) {
   RUN(whole_details);
   RUN(odd_usages);
   RUN(names_are_plain);
-  RUN(calls_beside_a_text);
   RUN(whole_errors);
   RUN(errors_in_a_200);
   RUN(statuses);

@@ -192,10 +192,6 @@ static void broken_streams(void) {
   check_broken("data: {\"choices\":[{\"error\":{\"code\":502},"
                "\"finish_reason\":\"error\"}]}\n\n",
                DA_ESERVER, 1);
-  check_broken(CHUNK("\"tool_calls\":[{\"index\":0}]") STOP DONE,
-               DA_EUNSUPPORTED, 0);
-  check_broken(CHUNK("\"function_call\":{\"name\":\"f\"}") STOP DONE,
-               DA_EUNSUPPORTED, 0);
   check_broken("data: {\"choices\":[{\"error\":\"\"}]}\n\n", DA_ETRUNCATED, 1);
   check_broken("data: {\"error\":\"\"}\n\n", DA_ETRUNCATED, 1);
   check_broken(SAY("a") "data: {\"error\":{\"code\":429}}", DA_ERATE, 1);
