@@ -251,7 +251,7 @@ describe("an agent's session", function()
   end)
 
   it("keeps users apart who use one backend", function()
-    local answers = {}
+    local heard = {}
     for _, name in ipairs { "Alice", "Bob", "Carol" } do
       local agent <close> = deepagent.offline():with_session_id(name)
         :with_memory_backend(backend)
@@ -260,10 +260,10 @@ describe("an agent's session", function()
     for _, name in ipairs { "Bob", "Carol", "Alice" } do
       local agent <close> = deepagent.offline():with_session_id(name)
         :with_memory_backend(backend)
-      answers[#answers + 1] = agent:ask("What is my name?")
+      heard[#heard + 1] = agent:ask("What is my name?")
     end
     assert.same({ "Your name is Bob.", "Your name is Carol.",
-      "Your name is Alice." }, answers)
+      "Your name is Alice." }, heard)
   end)
 
   it("outlives its process", function()

@@ -85,6 +85,82 @@ static void check_usage(const char *usage, int64_t prompt, int64_t completion,
   dispose(&o);
 }
 
+/* In detail, wherever a service puts it. */
+static void usage_in_detail(void) {
+  static const struct {
+    const char *usage;
+    int64_t cached, reasoning, audio;
+  } t[] = {
+      {"{\"prompt_tokens_details\":{\"cached_tokens\":5,\"audio_tokens\":2},"
+       "\"completion_tokens_details\":{\"reasoning_tokens\":7,"
+       "\"audio_tokens\":3}}",
+       5, 7, 5},
+      {"{\"prompt_cache_hit_tokens\":6,\"reasoning_tokens\":8}", 6, 8, 0},
+      {"{\"cached_tokens\":4}", 4, 0, 0},
+      {"{\"num_cached_tokens\":9,\"prompt_tokens_details\":null}", 9, 0, 0},
+      {"{\"prompt_tokens_details\":[],\"completion_tokens_details\":7}", 0, 0,
+       0},
+      {"{\"prompt_tokens_details\":{\"audio_tokens\":9223372036854775807},"
+       "\"completion_tokens_details\":{\"audio_tokens\":1}}",
+       0, 0, INT64_MAX}};
+  for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    char body[512];
+    outcome o;
+    begin(&o);
+    snprintf(body, sizeof body,
+             "{\"usage\":%s,\"choices\":[{\"message\":%s}]}", t[i].usage,
+             SAYS("\"content\":\"x\""));
+    CHECK_INT(chat_read_answer(&reply, text(body), &o.a, &o.err), DA_OK);
+    CHECK_INT(o.a.usage.cached, t[i].cached);
+    CHECK_INT(o.a.usage.reasoning, t[i].reasoning);
+    CHECK_INT(o.a.usage.audio, t[i].audio);
+    CHECK_STR(da_buf_text(&o.a.raw_usage).data, t[i].usage);
+    dispose(&o);
+  }
+}
+
+static void usage_of_groq(void) {
+  outcome o;
+  begin(&o);
+  CHECK_INT(chat_read_answer(&reply,
+                             text("{\"usage\":null,\"x_groq\":{\"usage\":{"
+                                  "\"prompt_tokens\":3}},\"choices\":[{"
+                                  "\"message\":{\"content\":\"\"}}]}"),
+                             &o.a, &o.err),
+            DA_OK);
+  CHECK_INT(o.a.usage.prompt, 3);
+  dispose(&o);
+}
+
+/* What comes beside the first message, as it came. */
+static void logprobs_and_choices(void) {
+  outcome o;
+  begin(&o);
+  CHECK_INT(chat_read_answer(
+                &reply,
+                text("{\"choices\":[{\"logprobs\":{\"content\":[ {\"token\":"
+                     "\"a\"}]},\"message\":{\"content\":\"a\"}},{\"index\":1,"
+                     "\"message\":{ \"content\":\"b\"}},{\"index\":2}]}"),
+                &o.a, &o.err),
+            DA_OK);
+  CHECK_STR(o.a.text.data, "a");
+  CHECK_STR(da_buf_text(&o.a.logprobs).data,
+            "{\"content\":[ {\"token\":\"a\"}]}");
+  CHECK_STR(da_buf_text(&o.a.choices).data,
+            "[{\"index\":1,\"message\":{ \"content\":\"b\"}},{\"index\":2}]");
+  dispose(&o);
+  begin(&o);
+  da_answer_limit(&o.a, 40);
+  CHECK_INT(chat_read_answer(
+                &reply,
+                text("{\"choices\":[{\"message\":{\"content\":\"a\"}},"
+                     "{\"index\":1,\"message\":{\"content\":\"bbbbbbbbbbb"
+                     "bbbbbbb\"}}]}"),
+                &o.a, &o.err),
+            DA_ETOOLARGE);
+  dispose(&o);
+}
+
 /* Counts that nobody can mean count nothing. */
 static void odd_usages(void) {
   check_usage("{\"prompt_tokens\":9223372036854775807,"
@@ -305,6 +381,9 @@ int main(void) {
   RUN(roles_are_forced);
   RUN(whole_details);
   RUN(odd_usages);
+  RUN(usage_in_detail);
+  RUN(usage_of_groq);
+  RUN(logprobs_and_choices);
   RUN(names_are_plain);
   RUN(whole_errors);
   RUN(errors_in_a_200);
