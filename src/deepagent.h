@@ -296,8 +296,8 @@ int da_agent_last(const da_agent *a, da_last *out);
 ** read (the agent goes on without). */
 int da_agent_count(da_agent *a, size_t *messages, da_err *err);
 
-/* The stored line of message i (from 0): wire members with our "id" and
-** "created_at" in front. Borrowed: until the history changes. */
+/* The stored line of message i (from 0): wire members with our "id",
+** "created_at" and, of an answer, "usage" in front. Borrowed: until the history changes. */
 da_text da_agent_message(const da_agent *a, size_t i);
 
 /* Empties the conversation; with auto-save also the stored one. */
