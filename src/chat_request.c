@@ -33,28 +33,31 @@ static int is_simple(da_text tail) {
   }
 }
 
-static int stays_behind(da_text key, da_json_type type) {
+/* `keep`: the reasoning_content is to be sent. */
+static int stays_behind(da_text key, da_json_type type, int keep) {
   static const char *const names[] = {"annotations", "reasoning",
                                       "reasoning_content", "executed_tools"};
   if (type == DA_JSON_NULL)
     return !da_json_equals(key, "content");
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (da_json_equals(key, names[i]))
-      return 1;
+      return !(keep && da_json_equals(key, "reasoning_content"));
   return 0;
 }
 
 /* Never more than the message's whole text. The walk passes our own members
 ** first, which stand before the tail. */
-static void put_filtered(da_buf *body, da_text json, da_text tail) {
+static void put_filtered(da_buf *body, da_text json, da_text tail, int keep) {
   da_json j;
   da_text key, value;
   size_t from = body->len;
+  if (keep)
+    keep = da_json_get(json, "tool_calls", &value) == DA_JSON_ARRAY;
   da_json_init(&j, json);
   da_json_object(&j);
   while (da_json_member(&j, &key) == 1) {
     da_json_type type = da_json_value(&j, &value);
-    if (key.data < tail.data || stays_behind(key, type))
+    if (key.data < tail.data || stays_behind(key, type, keep))
       continue;
     da_buf_put(body, body->len == from ? "{" : ",", 1);
     da_buf_put(body, key.data - 1,
@@ -63,10 +66,10 @@ static void put_filtered(da_buf *body, da_text json, da_text tail) {
   da_buf_puts(body, body->len == from ? "{}" : "}");
 }
 
-static void put_message(da_buf *body, const da_message *m) {
+static void put_message(da_buf *body, const da_message *m, int keep) {
   da_text tail = da_message_tail(m);
   if (da_message_role(m) == DA_ROLE_ASSISTANT && !is_simple(tail)) {
-    put_filtered(body, da_message_json(m), tail);
+    put_filtered(body, da_message_json(m), tail, keep);
   } else {
     da_buf_put(body, "{", 1);
     da_buf_put(body, tail.data, tail.len);
@@ -74,12 +77,13 @@ static void put_message(da_buf *body, const da_message *m) {
 }
 
 /* Each with a comma behind it. */
-static void put_messages(da_buf *body, const da_history *h, size_t from) {
+static void put_messages(da_buf *body, const da_history *h, size_t from,
+                         int keep) {
   da_history_iter it;
   da_message *m;
   da_history_begin(&it, h, from);
   while ((m = da_history_next(&it)) != NULL) {
-    put_message(body, m);
+    put_message(body, m, keep);
     da_buf_put(body, ",", 1);
   }
   if (it.failed)
@@ -131,8 +135,8 @@ int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
     da_buf_puts(body, "},");
   }
   if (r->history)
-    put_messages(body, r->history, r->first);
-  put_messages(body, r->turn, 0);
+    put_messages(body, r->history, r->first, r->keep_reasoning);
+  put_messages(body, r->turn, 0, r->keep_reasoning);
   if (!body->failed)
     body->len--; /* the last comma */
   da_buf_puts(body, "]}");

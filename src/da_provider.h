@@ -26,6 +26,8 @@ typedef struct da_request {
   size_t first;
   const da_history *turn; /* then these: the turn so far, never empty */
   int stream;             /* the caller wants deltas */
+  int keep_reasoning;     /* 1: messages with tool calls are sent with their
+                          ** reasoning_content */
   da_timeouts timeouts;
   const char *idempotency_key; /* NULL: none */
 } da_request;
@@ -88,10 +90,12 @@ typedef da_transport *(*da_transport_fn)(void *ctx, da_err *err);
 
 typedef struct da_chat_options {
   const char *name;           /* "openai", for messages; NULL: "chat" */
-  da_text base_url;           /* "https://api.openai.com/v1" */
+  da_text base_url;           /* "https://api.openai.com/v1"; may have a
+                              ** query */
   da_text api_key;            /* len 0: none */
   int needs_key;              /* 1: DA_EKEY at `start` without a key */
   const char *key_help;       /* what to set, for that error */
+  const char *key_header;     /* NULL: "Authorization: Bearer KEY" */
   const char *const *headers; /* further "Name: value", NULL at the end */
   int allow_http, insecure;
   const char *ca_file, *proxy; /* as in da_http_request; NULL: default */

@@ -63,6 +63,7 @@ void da_settings_init(da_settings *s) {
   s->timeouts.idle = 120;
   s->timeouts.total = 600;
   (void)da_limits_fill(&s->limits, NULL); /* nothing that could be wrong */
+  s->service = &da_service_chat;
   s->memory = -1;
   s->auto_save = 1;
   s->save_timeout = 5;
@@ -201,20 +202,32 @@ int da_members_set(da_members *m, const char *name, const char *json,
   return DA_OK;
 }
 
-static void put_member(const da_members *m, size_t i, da_buf *out) {
+static void put_member(da_buf *out, const char *name, const char *json) {
   if (out->len)
     da_buf_puts(out, ",");
-  da_json_put_string(out, m->names.items[i], strlen(m->names.items[i]));
+  da_json_put_string(out, name, strlen(name));
   da_buf_puts(out, ":");
-  da_buf_puts(out, m->values.items[i]);
+  da_buf_puts(out, json);
 }
 
+static int has_member(const da_members *m, const char *name) {
+  return find_member(m, name) < m->names.count;
+}
+
+/* An extra wins by either name: ours, or the service's. */
 int da_settings_put_members(const da_settings *s, da_buf *out) {
-  for (size_t i = 0; i < s->members.names.count; i++)
-    if (find_member(&s->extra, s->members.names.items[i]) ==
-        s->extra.names.count)
-      put_member(&s->members, i, out);
+  static const char stream_options[] = "stream_options";
+  for (size_t i = 0; i < s->members.names.count; i++) {
+    const char *ours = s->members.names.items[i];
+    const char *theirs = da_service_member(s->service, ours);
+    if (!has_member(&s->extra, ours) && !has_member(&s->extra, theirs))
+      put_member(out, theirs, s->members.values.items[i]);
+  }
   for (size_t i = 0; i < s->extra.names.count; i++)
-    put_member(&s->extra, i, out);
+    put_member(out, s->extra.names.items[i], s->extra.values.items[i]);
+  if (s->service->no_stream_options &&
+      !has_member(&s->members, stream_options) &&
+      !has_member(&s->extra, stream_options))
+    put_member(out, stream_options, "null");
   return out->failed;
 }

@@ -4,6 +4,7 @@
 #define DA_SETTINGS_H
 
 #include "da_provider.h"
+#include "da_service.h"
 #include "da_store.h"
 #include "deepagent.h"
 
@@ -27,9 +28,9 @@ void da_model_unref(da_model *m); /* NULL is fine */
 
 typedef struct da_settings {
   /* The service. */
-  const char *service; /* "openai" ..., a literal */
+  const da_service *service; /* a constant */
   char *model, *base_url, *api_key, *ca_file, *proxy;
-  int needs_key, allow_http, insecure;
+  int allow_http, insecure;
   da_strings headers;
   da_model *own; /* instead of all the above but `model` */
   /* The request. */
@@ -73,8 +74,9 @@ int da_member_check(const char *name, da_err *err);
 int da_members_set(da_members *m, const char *name, const char *json,
                    da_err *err);
 
-/* Appends `"name":value,"name":value`; a value null means that the member is
-** not to be sent, not even by default. */
+/* Appends `"name":value,"name":value`, with the service's names for what has
+** a name of ours; a value null means that the member is not to be sent, not
+** even by default. */
 int da_settings_put_members(const da_settings *s, da_buf *out);
 
 #endif

@@ -17,9 +17,6 @@ struct da_turn {
 
 /* ---- the provider ---- */
 
-static const char key_help[] =
-    "set OPENAI_API_KEY, or give a key when the agent is made";
-
 static int chat_provider(da_agent *a, da_err *err) {
   const da_settings *s = &a->settings;
   da_chat_options o;
@@ -27,13 +24,14 @@ static int chat_provider(da_agent *a, da_err *err) {
     return DA_OK;
   da_agent_forget_chat(a);
   memset(&o, 0, sizeof o);
-  o.name = s->service;
+  o.name = s->service->name;
   o.base_url.data = s->base_url ? s->base_url : "";
   o.base_url.len = strlen(o.base_url.data);
   o.api_key.data = s->api_key ? s->api_key : "";
   o.api_key.len = strlen(o.api_key.data);
-  o.needs_key = s->needs_key;
-  o.key_help = key_help;
+  o.needs_key = s->service->key_help != NULL;
+  o.key_help = s->service->key_help;
+  o.key_header = s->service->key_header;
   o.headers = (const char *const *)s->headers.items;
   o.allow_http = s->allow_http;
   o.insecure = s->insecure;
@@ -93,6 +91,7 @@ static int request(da_turn *t, da_delta_fn delta, void *ctx, da_err *err) {
   r.members = da_buf_text(&members);
   r.turn = &t->messages;
   r.stream = delta != NULL;
+  r.keep_reasoning = s->service->keeps_reasoning;
   r.timeouts = s->timeouts;
   /* Without memory, what the agent starts from goes with each ask. */
   r.history = da_agent_remembers(a) ? &a->history
