@@ -148,7 +148,7 @@ describe("refused before anything is sent:", function()
       "127.0.0.1:1/v1", "ftp://127.0.0.1/", "//127.0.0.1/v1", "https://",
       "https:///v1", "https://:443/v1", "https://a:b/v1", "https://a:99999",
       "https://a:0/v1", "https://[::1", "https://a b/v1", "https://ü.example",
-      "https://a/?q=1", "https://a/#f", "https://u:p@a/v1", "https://-a/",
+      "https://a/#f", "https://a/?q=1#f", "https://u:p@a/v1", "https://-a/",
       "https://" .. ("a"):rep(5000) .. "/" } do
       local err = refused(function() return agent { base_url = url } end)
       assert.truthy(tostring(err):find("invalid_url: ", 1, true), url)
