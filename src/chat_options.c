@@ -60,6 +60,14 @@ static size_t count_parameters(const char *url) {
   return n;
 }
 
+static void add_password(chat_options *c) {
+  const char *at = c->proxy ? strrchr(c->proxy, '@') : NULL, *colon = at;
+  while (colon && colon > c->proxy && *colon != ':' && *colon != '/')
+    colon--;
+  if (colon && *colon == ':')
+    add_secret(c, colon + 1, (size_t)(at - colon) - 1);
+}
+
 /* A key may stand in the query; a version is none. */
 static void add_parameters(chat_options *c) {
   for (const char *p = strchr(c->url, '?'); p; p = strchr(p + 1, '&')) {
@@ -149,12 +157,13 @@ static int copy_headers(chat_options *c, const da_chat_options *o) {
   while (o->headers && o->headers[n])
     n++;
   c->headers = calloc(n + 3, sizeof *c->headers);
-  c->secrets = calloc(n + 1 + count_parameters(c->url), sizeof *c->secrets);
+  c->secrets = calloc(n + 2 + count_parameters(c->url), sizeof *c->secrets);
   if (!c->headers || !c->secrets)
     return DA_ENOMEM;
   if (!has(o, "Content-Type"))
     rc = add(c, strdup(json), 0);
   add_parameters(c);
+  add_password(c);
   if (rc == DA_OK && o->api_key.len && !has(o, key_header(o)))
     rc = add_key(c, o);
   for (size_t i = 0; rc == DA_OK && i < n; i++) {

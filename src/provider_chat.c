@@ -178,6 +178,7 @@ static void sniff(call *c) {
 
 static int transport_error(call *c, da_err *err) {
   *err = c->http->err;
+  chat_mask(&c->reply, err->message, sizeof err->message);
   chat_add_head(&c->reply, err);
   return err->code;
 }
@@ -240,6 +241,15 @@ static int work(call *c, da_err *err) {
   return h->done ? end_whole(c, err) : 0;
 }
 
+/* What the service says of the answer is shown and logged. */
+static void take_head(call *c) {
+  da_answer *a = c->answer;
+  memcpy(a->request_id, c->http->request_id, sizeof a->request_id);
+  chat_mask(&c->reply, a->request_id, sizeof a->request_id);
+  chat_mask(&c->reply, a->finish_reason, sizeof a->finish_reason);
+  chat_mask(&c->reply, a->model, sizeof a->model);
+}
+
 static int chat_step(da_provider *p, da_call *base, double seconds,
                      da_err *err) {
   call *c = (call *)base;
@@ -264,7 +274,7 @@ static int chat_step(da_provider *p, da_call *base, double seconds,
   }
   c->over = rc;
   if (rc == 1)
-    memcpy(c->answer->request_id, h->request_id, sizeof h->request_id);
+    take_head(c);
   return rc;
 }
 

@@ -252,6 +252,10 @@ static void a_proxy(void) {
   o.proxy = "http://proxy.example";
   CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
   chat_options_dispose(&c);
+  o.proxy = "http://user:hunter2@proxy.example";
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK(is_secret(&c, "hunter2"));
+  chat_options_dispose(&c);
   o.base_url = text("http://127.0.0.1/v1");
   CHECK_INT(chat_options_copy(&c, &o, &err), DA_EURL);
   chat_options_dispose(&c);
