@@ -1,5 +1,5 @@
 -- Services by name: what each is sent, with which key, and where. What is
--- known of them is tested in spec/c/test_service.c, too.
+-- known of them is tested in spec/c/test_preset.c, too.
 
 local answers = require "support.answers"
 local child = require "support.child"

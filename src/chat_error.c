@@ -279,13 +279,16 @@ static void put_message(da_buf *out, const chat_reply *r, const facts *f,
   }
 }
 
-void chat_mask(const chat_reply *r, char *text, size_t size) {
+int chat_mask(const chat_reply *r, char *text, size_t size) {
   const da_text given = {text, strlen(text)};
   da_buf masked;
+  int code;
   da_buf_init(&masked, size * 4);
   put_masked(&masked, r, given);
   snprintf(text, size, "%s", da_buf_text(&masked).data);
+  code = masked.failed;
   da_buf_dispose(&masked);
+  return code;
 }
 
 void chat_add_head(const chat_reply *r, da_err *err) {

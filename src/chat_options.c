@@ -213,6 +213,9 @@ int chat_options_copy(chat_options *c, const da_chat_options *o, da_err *err) {
                  !has(o, "Authorization");
   c->has_accept = has(o, "Accept");
   c->insecure = o->insecure;
+  c->names = o->names;
+  c->no_stream_options = o->no_stream_options;
+  c->keep_reasoning = o->keep_reasoning;
   c->transport = o->transport;
   c->transport_ctx = o->transport_ctx;
   if (copy_string(&c->name, o->name ? o->name : "chat") ||

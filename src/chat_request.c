@@ -111,7 +111,8 @@ static size_t measure(const da_request *r) {
          (r->history ? measure_messages(r->history, r->first) : 0);
 }
 
-int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
+int chat_build_request(da_buf *body, const da_request *r, int keep,
+                       da_err *err) {
   int has_options, rc = da_model_check(r->model, err);
   if (rc != DA_OK)
     return rc;
@@ -135,8 +136,8 @@ int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
     da_buf_puts(body, "},");
   }
   if (r->history)
-    put_messages(body, r->history, r->first, r->keep_reasoning);
-  put_messages(body, r->turn, 0, r->keep_reasoning);
+    put_messages(body, r->history, r->first, keep);
+  put_messages(body, r->turn, 0, keep);
   if (!body->failed)
     body->len--; /* the last comma */
   da_buf_puts(body, "]}");

@@ -26,8 +26,6 @@ typedef struct da_request {
   size_t first;
   const da_history *turn; /* then these: the turn so far, never empty */
   int stream;             /* the caller wants deltas */
-  int keep_reasoning;     /* 1: messages with tool calls are sent with their
-                          ** reasoning_content */
   da_timeouts timeouts;
   const char *idempotency_key; /* NULL: none */
 } da_request;
@@ -84,6 +82,11 @@ struct da_provider {
   const da_provider_ops *ops;
 };
 
+/* A member of the request, and the name that a service has for it. */
+typedef struct da_rename {
+  const char *ours, *theirs;
+} da_rename;
+
 /* How provider_chat gets its transport: opened at the first request, by
 ** whom the provider was given. */
 typedef da_transport *(*da_transport_fn)(void *ctx, da_err *err);
@@ -97,6 +100,11 @@ typedef struct da_chat_options {
   const char *key_help;       /* what to set, for that error */
   const char *key_header;     /* NULL: "Authorization: Bearer KEY" */
   const char *const *headers; /* further "Name: value", NULL at the end */
+  const da_rename *names;     /* a constant, NULL at the end; NULL: none. What
+                              ** the request names by both stays as it is */
+  int no_stream_options;      /* 1: not sent by default */
+  int keep_reasoning;         /* 1: messages with tool calls are sent with
+                              ** their reasoning_content */
   int allow_http, insecure;
   const char *ca_file, *proxy; /* as in da_http_request; NULL: default */
   da_limits limits;            /* each 0: its default */

@@ -63,7 +63,9 @@ void da_settings_init(da_settings *s) {
   s->timeouts.idle = 120;
   s->timeouts.total = 600;
   (void)da_limits_fill(&s->limits, NULL); /* nothing that could be wrong */
-  s->service = &da_service_chat;
+  s->service = &da_preset_chat;
+  s->parallel_tools = -1;
+  s->tool_rounds = 8;
   s->memory = -1;
   s->auto_save = 1;
   s->save_timeout = 5;
@@ -80,6 +82,8 @@ void da_settings_dispose(da_settings *s) {
   strings_dispose(&s->headers);
   members_dispose(&s->members);
   members_dispose(&s->extra);
+  da_toolbox_dispose(&s->tools);
+  free(s->tool_choice);
   da_history_dispose(&s->start);
   da_backend_unref(s->backend);
   da_model_unref(s->own);
@@ -106,7 +110,8 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
   int code;
   *to = *from;
   to->model = to->base_url = to->api_key = to->ca_file = to->proxy = NULL;
-  to->system = to->session_id = NULL;
+  to->system = to->session_id = to->tool_choice = NULL;
+  memset(&to->tools, 0, sizeof to->tools);
   memset(&to->headers, 0, sizeof to->headers);
   memset(&to->members, 0, sizeof to->members);
   memset(&to->extra, 0, sizeof to->extra);
@@ -121,6 +126,8 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
          da_set_string(&to->ca_file, from->ca_file, err) ||
          da_set_string(&to->proxy, from->proxy, err) ||
          da_set_string(&to->session_id, from->session_id, err) ||
+         da_set_string(&to->tool_choice, from->tool_choice, err) ||
+         da_toolbox_copy(&to->tools, &from->tools) ||
          strings_copy(&to->headers, &from->headers) ||
          members_copy(&to->members, &from->members) ||
          members_copy(&to->extra, &from->extra);
@@ -202,32 +209,52 @@ int da_members_set(da_members *m, const char *name, const char *json,
   return DA_OK;
 }
 
-static void put_member(da_buf *out, const char *name, const char *json) {
-  if (out->len)
-    da_buf_puts(out, ",");
-  da_json_put_string(out, name, strlen(name));
-  da_buf_puts(out, ":");
-  da_buf_puts(out, json);
-}
-
 static int has_member(const da_members *m, const char *name) {
   return find_member(m, name) < m->names.count;
 }
 
-/* An extra wins by either name: ours, or the service's. */
+/* The service's name for a member. */
+static const char *theirs_of(const da_settings *s, const char *ours) {
+  for (const da_rename *n = s->service->names; n->ours; n++)
+    if (strcmp(n->ours, ours) == 0)
+      return n->theirs;
+  return ours;
+}
+
+static void put_member(da_buf *out, const char *name, da_text json) {
+  if (out->len)
+    da_buf_puts(out, ",");
+  da_json_put_string(out, name, strlen(name));
+  da_buf_puts(out, ":");
+  da_buf_put(out, json.data, json.len);
+}
+
+static void put_item(const da_members *m, size_t i, da_buf *out) {
+  const char *json = m->values.items[i];
+  da_text text = {json, strlen(json)};
+  put_member(out, m->names.items[i], text);
+}
+
+void da_settings_put_member(const da_settings *s, da_buf *out,
+                            const char *name, da_text json) {
+  if (!has_member(&s->extra, name))
+    put_member(out, name, json);
+}
+
+/* An extra wins by either name, ours or the service's, and is sent under its
+** own: for the provider a member that is named by both is no one's to rename. */
 int da_settings_put_members(const da_settings *s, da_buf *out) {
-  static const char stream_options[] = "stream_options";
+  const da_text null = {"null", 4};
   for (size_t i = 0; i < s->members.names.count; i++) {
     const char *ours = s->members.names.items[i];
-    const char *theirs = da_service_member(s->service, ours);
-    if (!has_member(&s->extra, ours) && !has_member(&s->extra, theirs))
-      put_member(out, theirs, s->members.values.items[i]);
+    if (!has_member(&s->extra, ours) &&
+        !has_member(&s->extra, theirs_of(s, ours)))
+      put_item(&s->members, i, out);
   }
   for (size_t i = 0; i < s->extra.names.count; i++)
-    put_member(out, s->extra.names.items[i], s->extra.values.items[i]);
-  if (s->service->no_stream_options &&
-      !has_member(&s->members, stream_options) &&
-      !has_member(&s->extra, stream_options))
-    put_member(out, stream_options, "null");
+    put_item(&s->extra, i, out);
+  for (const da_rename *n = s->service->names; n->ours; n++)
+    if (has_member(&s->extra, n->ours))
+      da_settings_put_member(s, out, n->theirs, null);
   return out->failed;
 }

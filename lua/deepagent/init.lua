@@ -5,6 +5,7 @@ if _VERSION ~= "Lua 5.4" then
 end
 
 local core = require "deepagent.core"
+local schema = require "deepagent.schema"
 
 ---@class deepagent -- its functions: types.lua
 local deepagent = {
@@ -118,7 +119,7 @@ local function with_key(value)
 end
 
 -- Constructors by a service's name; what is known of each is in
--- src/da_service.c. Without a key these take it from a variable of their own.
+-- src/da_preset.c. Without a key these take it from a variable of their own.
 for _, service in ipairs { "openai", "groq", "mistral", "deepseek",
   "openrouter", "together", "xai" } do
   local where = "deepagent." .. service

@@ -14,6 +14,8 @@ static da_message *message(const char *wire) {
   return m;
 }
 
+static int keep_reasoning;
+
 /* A request with these messages, the last of which is the turn. */
 static int build(da_buf *body, da_request *r, const char *const *wires,
                  da_err *err) {
@@ -28,7 +30,7 @@ static int build(da_buf *body, da_request *r, const char *const *wires,
   if (!r->model.data)
     r->model = text("m");
   da_buf_init(body, CHAT_REQUEST_MAX);
-  rc = chat_build_request(body, r, err);
+  rc = chat_build_request(body, r, keep_reasoning, err);
   da_history_dispose(&turn);
   da_history_dispose(&history);
   return rc;
@@ -115,7 +117,7 @@ static void kept_reasoning(void) {
              "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{}]},"
              "{\"role\":\"assistant\",\"content\":\"2\"},"
              "{\"role\":\"user\",\"content\":\"3\"}]}");
-  r.keep_reasoning = 1;
+  keep_reasoning = 1;
   check_body(r, wires,
              "{\"model\":\"m\",\"messages\":["
              "{\"role\":\"user\",\"content\":\"1\"},"

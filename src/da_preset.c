@@ -1,5 +1,5 @@
-/* da_service.c - the services that are known by name. */
-#include "da_service.h"
+/* da_preset.c - the services that are known by name. */
+#include "da_preset.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -13,9 +13,9 @@
 #define COMPLETION_TOKENS                                                     \
   { "max_tokens", "max_completion_tokens" }
 
-const da_service da_service_chat = {.name = "chat"};
+const da_preset da_preset_chat = {.name = "chat"};
 
-static const da_service services[] = {
+static const da_preset services[] = {
     {.name = "openai",
      .base_url = "https://api.openai.com/v1",
      .url_env = "OPENAI_BASE_URL",
@@ -59,32 +59,25 @@ static const da_service services[] = {
      .names = {COMPLETION_TOKENS}},
 };
 
-static const da_service azure = {.name = "azure",
-                                 .key_header = "api-key",
-                                 KEY("AZURE_OPENAI_API_KEY"),
-                                 .names = {COMPLETION_TOKENS}};
+static const da_preset azure = {.name = "azure",
+                                .key_header = "api-key",
+                                KEY("AZURE_OPENAI_API_KEY"),
+                                .names = {COMPLETION_TOKENS}};
 
 /* Before this version both are "unrecognized request arguments" (400). */
 #define AZURE_NEW "2024-09-01"
-static const da_service azure_old = {.name = "azure",
-                                     .key_header = "api-key",
-                                     KEY("AZURE_OPENAI_API_KEY"),
-                                     .no_stream_options = 1};
+static const da_preset azure_old = {.name = "azure",
+                                    .key_header = "api-key",
+                                    KEY("AZURE_OPENAI_API_KEY"),
+                                    .no_stream_options = 1};
 
-const da_service *da_service_find(const char *name) {
+const da_preset *da_preset_find(const char *name) {
   for (size_t i = 0; i < COUNT(services); i++)
     if (strcmp(services[i].name, name) == 0)
       return &services[i];
   return NULL;
 }
 
-const da_service *da_service_azure(const char *version) {
+const da_preset *da_preset_azure(const char *version) {
   return version && strcmp(version, AZURE_NEW) < 0 ? &azure_old : &azure;
-}
-
-const char *da_service_member(const da_service *s, const char *name) {
-  for (size_t i = 0; i < COUNT(s->names) && s->names[i].ours; i++)
-    if (strcmp(s->names[i].ours, name) == 0)
-      return s->names[i].theirs;
-  return name;
 }

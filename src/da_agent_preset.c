@@ -1,4 +1,4 @@
-/* da_agent_service.c - agents for the services that are known by name
+/* da_agent_preset.c - agents for the services that are known by name
 ** (floor 5). */
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +13,17 @@ static const char *env(const char *name) {
   return value && *value ? value : NULL;
 }
 
-static int env_headers(da_agent *a, const da_service *s, da_err *err) {
+static int env_headers(da_agent *a, const da_preset *s, da_err *err) {
   int code = DA_OK;
-  for (size_t i = 0; i < sizeof s->headers / sizeof *s->headers; i++) {
-    const char *value = env(s->headers[i].theirs);
-    if (value && !code)
-      code = da_settings_header(&a->settings, s->headers[i].ours, value, err);
+  for (const da_rename *h = s->headers; h->ours && !code; h++) {
+    const char *value = env(h->theirs);
+    if (value)
+      code = da_settings_header(&a->settings, h->ours, value, err);
   }
   return code;
 }
 
-static int make(da_agent **out, da_runtime *rt, const da_service *s,
+static int make(da_agent **out, da_runtime *rt, const da_preset *s,
                 const char *model, const char *base_url, const char *api_key,
                 da_err *err) {
   int code = da_agent_new(out, rt, model, base_url, api_key, err);
@@ -38,7 +38,7 @@ static int make(da_agent **out, da_runtime *rt, const da_service *s,
 
 int da_agent_of(da_agent **out, da_runtime *rt, const char *service,
                 const char *model, const char *api_key, da_err *err) {
-  const da_service *s = da_service_find(service);
+  const da_preset *s = da_preset_find(service);
   const char *url;
   if (!s)
     return da_fail(err, DA_EINVAL, "there is no service '%s'", service);
@@ -153,7 +153,7 @@ int da_azure(da_agent **out, da_runtime *rt, const char *deployment,
   const char *version =
       o->api_version ? o->api_version : env("OPENAI_API_VERSION");
   const char *key = o->api_key;
-  const da_service *s;
+  const da_preset *s;
   da_buf url;
   int code = check_azure(deployment, endpoint, version, err);
   if (!code && o->api_key && o->token)
@@ -163,7 +163,7 @@ int da_azure(da_agent **out, da_runtime *rt, const char *deployment,
   da_buf_init(&url, URL_MAX);
   if (put_url(&url, endpoint, deployment, &version))
     code = da_buf_check(&url, "the base URL", err);
-  s = da_service_azure(version);
+  s = da_preset_azure(version);
   if (!key && !o->token)
     key = env(s->key_env);
   if (!code)

@@ -1,5 +1,6 @@
-/* test_service.c - the services that are known by name: where they are, which
+/* test_preset.c - the services that are known by name: where they are, which
 ** key they get, what their requests are called. */
+#include "chat_members.h"
 #include "da_agent.h"
 
 #include "check.h"
@@ -77,11 +78,19 @@ static void no_such_service(void) {
 
 /* ---- names of members ---- */
 
+/* As they are sent; nulls are left out later. */
 static const char *members(da_agent *a) {
   static char text[256];
-  da_buf out;
+  chat_options o;
+  da_buf set, out;
+  memset(&o, 0, sizeof o);
+  da_buf_init(&set, sizeof text);
   da_buf_init(&out, sizeof text);
-  CHECK_INT(da_settings_put_members(&a->settings, &out), DA_OK);
+  CHECK_INT(da_settings_put_members(&a->settings, &set), DA_OK);
+  o.names = a->settings.service->names;
+  o.no_stream_options = a->settings.service->no_stream_options;
+  CHECK_INT(chat_members(&out, da_buf_text(&set), &o, &err), DA_OK);
+  da_buf_dispose(&set);
   snprintf(text, sizeof text, "%s", da_buf_text(&out).data);
   da_buf_dispose(&out);
   da_agent_free(a);
@@ -110,15 +119,16 @@ static void members_have_the_services_names(void) {
 static void extras_win(void) {
   da_agent *a = set("openai");
   CHECK_INT(da_agent_set_extra(a, "max_tokens", "9", &err), DA_OK);
-  CHECK_STR(members(a), "\"seed\":7,\"max_tokens\":9");
+  CHECK_STR(members(a),
+            "\"seed\":7,\"max_tokens\":9,\"max_completion_tokens\":null");
   a = set("openai");
   CHECK_INT(da_agent_set_extra(a, "max_completion_tokens", "9", &err), DA_OK);
   CHECK_STR(members(a), "\"seed\":7,\"max_completion_tokens\":9");
   a = set("mistral");
   CHECK_INT(da_agent_set_extra(a, "seed", "null", &err), DA_OK);
   CHECK_INT(da_agent_set_extra(a, "stream_options", "{}", &err), DA_OK);
-  CHECK_STR(members(a),
-            "\"max_tokens\":5,\"seed\":null,\"stream_options\":{}");
+  CHECK_STR(members(a), "\"max_tokens\":5,\"seed\":null,\"stream_options\":{},"
+                        "\"random_seed\":null");
 }
 
 static void a_clone_is_of_the_same_service(void) {
