@@ -257,6 +257,9 @@ function Backend:restore(name) end
 ---@field insecure? boolean certificates are not verified; the logger is warned
 ---@field ca_file? string PEM file
 ---@field proxy? string URL, or "env"
+---@field endpoint? string of deepagent.azure, default AZURE_OPENAI_ENDPOINT
+---@field api_version? string of deepagent.azure, default OPENAI_API_VERSION
+---@field token? string of deepagent.azure, instead of a key
 ---@field provider? deepagent.Provider
 ---@field system? string
 ---@field memory? boolean
@@ -584,9 +587,58 @@ local deepagent = {}
 function deepagent.openai(model, key_or_options) end
 
 ---@param model string
+---@param key_or_options? string|deepagent.Options default GROQ_API_KEY
+---@return deepagent.Agent
+function deepagent.groq(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default MISTRAL_API_KEY
+---@return deepagent.Agent
+function deepagent.mistral(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default DEEPSEEK_API_KEY
+---@return deepagent.Agent
+function deepagent.deepseek(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default OPENROUTER_API_KEY
+---@return deepagent.Agent
+function deepagent.openrouter(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default TOGETHER_API_KEY
+---@return deepagent.Agent
+function deepagent.together(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default XAI_API_KEY
+---@return deepagent.Agent
+function deepagent.xai(model, key_or_options) end
+
+---Azure OpenAI.
+---@param deployment string
+---@param key_or_options? string|deepagent.Options default AZURE_OPENAI_API_KEY
+---@return deepagent.Agent
+function deepagent.azure(deployment, key_or_options) end
+
+---On this machine.
+---@param model string
 ---@param options? deepagent.Options
 ---@return deepagent.Agent
 function deepagent.ollama(model, options) end
+
+---On this machine.
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.llamacpp(model, options) end
+
+---On this machine.
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.vllm(model, options) end
 
 ---@param options deepagent.Options
 ---@return deepagent.Agent
