@@ -7,6 +7,7 @@ local FLOORS = {
   da_err = 0, da_buf = 0, da_clock = 0, da_hash = 0, da_utf8 = 0,
   da_json = 0, da_version = 0,
 
+  da_schema = 1.1,
   da_message = 1.1, da_id_set = 1.2, da_history = 1.3, da_limits = 1.4,
 
   -- Public headers; these two may be included from the ground floor on.
