@@ -31,6 +31,7 @@ build = {
   modules = {
     ["deepagent"] = "lua/deepagent/init.lua",
     ["deepagent.offline"] = "lua/deepagent/offline.lua",
+    ["deepagent.schema"] = "lua/deepagent/schema.lua",
     ["deepagent.types"] = "lua/deepagent/types.lua",
     ["deepagent.core"] = {
       sources = {

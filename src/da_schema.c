@@ -12,7 +12,7 @@
 enum { MOST_FRAMES = 1024 };
 
 /* Bytes looked at: so much, and so many times the value's length. */
-#define WORK_BASE ((size_t)1 << 28)
+#define WORK_BASE ((size_t)1 << 26)
 #define WORK_TIMES 64
 
 typedef struct run {

@@ -20,9 +20,11 @@ static const struct {
 };
 
 int da_schema_word_of(da_text key) {
+  int plain = !key.len || !memchr(key.data, '\\', key.len);
   for (int i = 0; i < DA_SCHEMA_WORD_COUNT; i++) {
     da_text name = {words[i].name, words[i].len};
-    if (da_schema_says(key, name))
+    if (plain ? key.len == name.len && !memcmp(key.data, name.data, name.len)
+              : da_schema_says(key, name))
       return i;
   }
   return -1;

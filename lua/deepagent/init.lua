@@ -5,6 +5,7 @@ if _VERSION ~= "Lua 5.4" then
 end
 
 local core = require "deepagent.core"
+local schema = require "deepagent.schema"
 
 ---@class deepagent -- its functions: types.lua
 local deepagent = {
@@ -147,6 +148,13 @@ function deepagent.offline(options)
     merged[name] = value
   end
   return construct(where, "provider", merged.model or offline.model, merged)
+end
+
+--- The whole JSON schema, as a table, of one that may be written short.
+function deepagent.schema(short)
+  local full, why = schema.expand(short)
+  check(full, 2, "deepagent.schema: %s", why)
+  return full
 end
 
 local builtin = {

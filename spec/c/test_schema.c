@@ -377,7 +377,7 @@ static void hostile(void) {
   /* Many items, no two alike: n * n / 2. */
   da_buf_reset(&value);
   da_buf_puts(&value, "[0");
-  for (int i = 1; i < 1000000; i++)
+  for (int i = 1; i < 100000; i++)
     da_buf_printf(&value, ",%d", i);
   da_buf_puts(&value, "]");
   CHECK_INT(da_schema_validate(kit_text_of("{\"uniqueItems\":true}"),
