@@ -380,5 +380,6 @@ void da_agent_free(da_agent *a) {
   da_history_dispose(&a->history);
   da_history_dispose(&a->queued);
   da_buf_dispose(&a->meta);
+  da_agent_forget_answer(a);
   free(a);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "da_limits.h"
-#include "da_meta.h"
 
 struct da_turn {
   da_agent *agent;
@@ -174,8 +173,8 @@ static int remember(da_turn *t, da_err *err) {
   da_agent *a = t->agent;
   da_history next;
   da_message *answer;
-  int code =
-      da_message_new(&answer, da_buf_text(&t->answer.message), NULL, -1, err);
+  int code = da_message_answer(&answer, da_buf_text(&t->answer.message),
+                               da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   if (!da_agent_remembers(a)) {
@@ -205,15 +204,10 @@ int da_turn_keep(da_turn *t, da_err *err) {
     tell_failure(a, err);
     return code;
   }
-  a->last = t->answer.usage;
-  da_usage_add(&a->total, &a->last);
-  a->has_last = 1;
-  memcpy(a->finish_reason, t->answer.finish_reason, sizeof a->finish_reason);
-  memcpy(a->model, t->answer.model, sizeof a->model);
-  memcpy(a->request_id, t->answer.request_id, sizeof a->request_id);
-  da_agent_log(a, DA_DEBUG, NULL,
-               "answered: %zu bytes, finish reason %s, %lld tokens",
-               t->answer.text.len, a->finish_reason, (long long)a->last.total);
+  da_agent_answered(a, &t->answer);
+  da_agent_log(
+      a, DA_DEBUG, NULL, "answered: %zu bytes, finish reason %s, %lld tokens",
+      t->answer.text.len, a->answer.finish_reason, (long long)a->last.total);
   if (da_agent_remembers(a))
     da_agent_changed(a);
   return DA_OK;
@@ -223,6 +217,9 @@ int da_turn_keep(da_turn *t, da_err *err) {
 ** of its own from here on, be it empty: taking it cannot fail. */
 static int answered(da_turn *t, da_err *err) {
   int code = da_buf_check(&t->answer.message, "the answer", err);
+  if (!code && t->answer.calls)
+    return da_fail(err, DA_EUNSUPPORTED,
+                   "the model asked for a tool; tools are not supported yet");
   da_buf_put(&t->answer.text, "", 0);
   if (!code)
     code = da_buf_check(&t->answer.text, "the answer", err);
@@ -291,19 +288,4 @@ static int no_delta(void *ctx, da_text delta, da_err *err) {
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err) {
   return talk(a, question, delta ? delta : no_delta, ctx, text, err);
-}
-
-int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err) {
-  int code = da_agent_resolve(a, err);
-  if (code)
-    return code;
-  if (last)
-    *last = a->last;
-  if (total)
-    *total = a->total;
-  return DA_OK;
-}
-
-const char *da_agent_finish_reason(const da_agent *a) {
-  return a->finish_reason;
 }
