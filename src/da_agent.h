@@ -16,6 +16,7 @@ struct da_agent {
   da_usage last, total;
   int has_last;     /* there was an answer: */
   da_answer answer; /* the last one, but for its text */
+  da_buf partial;   /* of the last turn, which failed: its text so far */
   /* The session, once it was resolved: at the first use that needs it. */
   int resolved;
   unsigned generation; /* of the runtime when the session was opened */
@@ -60,6 +61,9 @@ int da_agent_backend(da_agent *a, da_backend **out, da_err *err);
 /* The turn that is over ends with this answer: it is what the agent's last one
 ** is from here on. Takes all of it but its text. */
 void da_agent_answered(da_agent *a, da_answer *take);
+
+/* The turn that is over failed: its text so far is kept, and taken. */
+void da_agent_failed(da_agent *a, da_answer *take);
 
 /* Nothing was answered yet. */
 void da_agent_forget_answer(da_agent *a);

@@ -79,6 +79,7 @@ void da_settings_dispose(da_settings *s) {
   strings_dispose(&s->headers);
   members_dispose(&s->members);
   members_dispose(&s->extra);
+  da_output_dispose(&s->output);
   da_history_dispose(&s->start);
   da_backend_unref(s->backend);
   da_model_unref(s->own);
@@ -109,6 +110,7 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
   memset(&to->headers, 0, sizeof to->headers);
   memset(&to->members, 0, sizeof to->members);
   memset(&to->extra, 0, sizeof to->extra);
+  memset(&to->output, 0, sizeof to->output);
   da_history_copy(&to->start, &from->start);
   if (to->backend)
     da_backend_ref(to->backend);
@@ -122,7 +124,8 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
          da_set_string(&to->session_id, from->session_id, err) ||
          strings_copy(&to->headers, &from->headers) ||
          members_copy(&to->members, &from->members) ||
-         members_copy(&to->extra, &from->extra);
+         members_copy(&to->extra, &from->extra) ||
+         da_output_copy(&to->output, &from->output);
   if (!code && from->system) {
     to->system = malloc(from->system_len + 1);
     if (to->system)
@@ -209,6 +212,11 @@ static void put_member(const da_members *m, size_t i, da_buf *out) {
   da_buf_puts(out, m->values.items[i]);
 }
 
+static int has_member(const da_settings *s, const char *name) {
+  return find_member(&s->members, name) < s->members.names.count ||
+         find_member(&s->extra, name) < s->extra.names.count;
+}
+
 int da_settings_put_members(const da_settings *s, da_buf *out) {
   for (size_t i = 0; i < s->members.names.count; i++)
     if (find_member(&s->extra, s->members.names.items[i]) ==
@@ -216,5 +224,10 @@ int da_settings_put_members(const da_settings *s, da_buf *out) {
       put_member(&s->members, i, out);
   for (size_t i = 0; i < s->extra.names.count; i++)
     put_member(&s->extra, i, out);
+  if (s->output.format && !has_member(s, "response_format")) {
+    da_buf_puts(out,
+                out->len ? ",\"response_format\":" : "\"response_format\":");
+    da_buf_puts(out, s->output.format);
+  }
   return out->failed;
 }

@@ -3,6 +3,7 @@
 #ifndef DA_SETTINGS_H
 #define DA_SETTINGS_H
 
+#include "da_output.h"
 #include "da_provider.h"
 #include "da_store.h"
 #include "deepagent.h"
@@ -40,6 +41,8 @@ typedef struct da_settings {
   size_t max_history; /* 0: no limit */
   da_timeouts timeouts;
   da_limits limits; /* none is 0 */
+  /* The answer. */
+  da_output output;
   /* The conversation. */
   int memory; /* -1: as the session says */
   da_history start;

@@ -137,6 +137,8 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   da_message *user = NULL;
   da_turn *t = NULL;
   int code = da_agent_check_idle(a, err);
+  if (!code)
+    da_buf_dispose(&a->partial);
   if (!code && !a->closed)
     code = question(&user, a, text, err);
   if (!code)
@@ -223,6 +225,8 @@ static int answered(da_turn *t, da_err *err) {
   da_buf_put(&t->answer.text, "", 0);
   if (!code)
     code = da_buf_check(&t->answer.text, "the answer", err);
+  if (!code)
+    code = da_output_check(&t->agent->settings.output, &t->answer, err);
   return code ? code : 1;
 }
 
@@ -234,8 +238,10 @@ int da_turn_step(da_turn *t, double seconds, da_err *err) {
     code = answered(t, err);
   if (code < 0 && err->code != code) /* a listener that gave no reason */
     da_fail(err, code, "the turn was ended (%s)", da_code_name(code));
-  if (code < 0)
+  if (code < 0) {
+    da_agent_failed(t->agent, &t->answer);
     tell_failure(t->agent, err);
+  }
   return code;
 }
 

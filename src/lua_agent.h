@@ -1,7 +1,7 @@
 /* lua_agent.h - the agent object (floor 7). lua_agent.c has its life and its
 ** sessions, lua_talk.c ask and stream, lua_history.c the conversation,
 ** lua_last.c what the last answer said of itself,
-** lua_settings.c and lua_limits.c the with_... methods. */
+** lua_settings.c, lua_limits.c and lua_output.c the with_... methods. */
 #ifndef LUA_AGENT_H
 #define LUA_AGENT_H
 
@@ -54,6 +54,8 @@ int l_agent_clear(lua_State *L);
 int l_agent_usage(lua_State *L);
 int l_agent_last(lua_State *L);
 int l_with_limits(lua_State *L);
+int l_with_json_schema(lua_State *L);
+int l_with_json_mode(lua_State *L);
 
 /* agent(service, model, api_key or nil, provider or nil) of the module. */
 int l_agent_new(lua_State *L);

@@ -1,6 +1,7 @@
 /* lua_talk.c - ask and stream (floor 7). */
 #include "da_turn.h"
 #include "lua_agent.h"
+#include "lua_json.h"
 
 #define TURN_TYPE "deepagent.turn"
 
@@ -90,15 +91,34 @@ static int l_text(lua_State *L) {
   return 1;
 }
 
+/* What was checked to be JSON. */
+static int l_value(lua_State *L) {
+  const da_text *text = lua_touserdata(L, 1);
+  l_json_push(L, *text);
+  return 1;
+}
+
 /* Pushes the answer, and only then the conversation gets it: without memory
 ** for the string nothing has been said. */
-static int take_answer(lua_State *L, da_turn *t, da_err *err) {
+static int take_answer(lua_State *L, const l_agent *a, da_turn *t,
+                       da_err *err) {
   da_text text = da_turn_text(t);
-  lua_pushcfunction(L, l_text);
+  lua_pushcfunction(L, a->agent->settings.output.format ? l_value : l_text);
   lua_pushlightuserdata(L, &text);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK)
     return da_nomem(err);
   return da_turn_keep(t, err);
+}
+
+/* nil, and the error with what there was of a text. */
+static int fail(lua_State *L, const l_agent *a, const da_err *err) {
+  da_text partial = da_agent_partial(a->agent);
+  l_fail(L, err);
+  if (partial.len) {
+    lua_pushlstring(L, partial.data, partial.len);
+    lua_setfield(L, -2, "text");
+  }
+  return 2;
 }
 
 static int talk(lua_State *L, int streaming) {
@@ -122,11 +142,11 @@ static int talk(lua_State *L, int streaming) {
       code = da_turn_step(*t, 3600, &err);
     while (code == 0);
   if (code == 1)
-    code = take_answer(L, *t, &err);
+    code = take_answer(L, a, *t, &err);
   l_leave(a->runtime, before);
   da_turn_free(*t);
   *t = NULL;
-  return code ? l_fail(L, &err) : 1;
+  return code ? fail(L, a, &err) : 1;
 }
 
 int l_agent_ask(lua_State *L) {
