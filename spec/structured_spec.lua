@@ -75,8 +75,8 @@ describe("an answer that must be JSON", function()
         local deepagent = require "deepagent"
         deepagent.new { model = "m", base_url = ]] .. ("%q"):format(server.url)
         .. [[, json_schema = { name = "x", schema = { delta = "string",
-          alpha = "integer", Beta = { "x", "y" } and "string", gamma = {
-            z = "string", a = "string[]" }, none = {} } } }:ask "q"]]))
+          alpha = "integer", Beta = "string", none = {},
+          gamma = { z = "string", a = "string[]" } } } }:ask "q"]]))
     end
     server:script({ answers.plain "{}" }, "repeat")
     text_of()
@@ -167,8 +167,8 @@ describe("an answer that must be JSON", function()
     for _, text in ipairs { "Sure! " .. ROME, ROME .. ".", '{"city":',
       "NaN" } do
       server:script { answers.plain(text), answers.stream { text } }
-      for _, a in ipairs { trip(), agent():with_json_mode() } do
-        local err = fails(a, "invalid_output", _ == 2)
+      for i, a in ipairs { trip(), agent():with_json_mode() } do
+        local err = fails(a, "invalid_output", i == 2)
         assert.truthy(err.message:find("the answer is not JSON", 1, true))
         assert.equal(text, err.text)
       end
