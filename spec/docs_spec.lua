@@ -6,6 +6,7 @@ local deepagent = require "deepagent"
 
 local ROOT = os.getenv "DA_ROOT" or "."
 local FILES = { "README.md", "docs/api.md", "docs/sessions.md",
+  "docs/structured.md",
   "docs/architecture.md", "docs/development.md", "docs/durability.md" }
 
 local function read(path)
@@ -240,7 +241,7 @@ describe("docs/api.md", function()
   it("has every code, and no other", function()
     assert.truthy(#codes > 30)
     local errors = api:match "\n## Errors\n(.*)"
-    local known = { code = true, message = true, retryable = true,
+    local known = { code = true, message = true, retryable = true, text = true,
       status = true, retry_after = true, request_id = true,
       service_code = true }
     for _, code in ipairs(codes) do

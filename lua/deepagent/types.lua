@@ -59,6 +59,7 @@
 ---@field retry_after? number seconds that the service asked to wait
 ---@field request_id? string
 ---@field service_code? string the service's own error code
+---@field text? string what there was of the answer when the turn failed
 
 ---A message of the chat-completions protocol. Unknown members are kept.
 ---@class deepagent.Message
@@ -101,6 +102,16 @@
 ---@class deepagent.LogFields
 ---@field session_id? string
 ---@field code? deepagent.Code
+
+---A type of a schema: "string", "integer[]", "number?"; a table with the type
+---at [1] and members of its JSON schema; a table of members; or a JSON schema.
+---See docs/structured.md.
+---@alias deepagent.Schema string|table
+
+---@class deepagent.JsonSchema
+---@field name string 1 to 64 letters, digits, "_", "-"
+---@field schema deepagent.Schema
+---@field strict? boolean default: if the schema is one that services take so
 
 ---@alias deepagent.Level "debug"|"info"|"warn"|"error"
 ---@alias deepagent.Logger fun(level: deepagent.Level, message: string, fields: deepagent.LogFields)
@@ -240,6 +251,8 @@ function Backend:restore(name) end
 ---@field presence_penalty? number
 ---@field frequency_penalty? number
 ---@field extra? table<string, any>
+---@field json_schema? deepagent.JsonSchema
+---@field json_mode? boolean
 ---@field timeout? number|deepagent.Timeouts
 ---@field limits? deepagent.Limits
 ---@field session_id? string
@@ -310,6 +323,19 @@ function Agent:with_frequency_penalty(x) end
 ---@return deepagent.Agent self
 function Agent:with_extra(members) end
 
+---Answers must be JSON that fits: ask and stream return the decoded value. nil
+---or false: any text will do.
+---@param name? string|deepagent.JsonSchema|false
+---@param schema? deepagent.Schema
+---@param strict? boolean default: if the schema is one that services take so
+---@return deepagent.Agent self
+function Agent:with_json_schema(name, schema, strict) end
+
+---Answers must be JSON of any shape.
+---@param on? boolean default true
+---@return deepagent.Agent self
+function Agent:with_json_mode(on) end
+
 ---@param name string
 ---@param value string
 ---@return deepagent.Agent self
@@ -365,13 +391,13 @@ function Agent:with_on_stream(f) end
 function Agent:on_stream(f) end
 
 ---@param text string
----@return string? answer
+---@return any answer a string, or what was decoded where JSON is asked for
 ---@return deepagent.Error? err
 function Agent:ask(text) end
 
 ---@param text string
 ---@param on_delta? deepagent.OnDelta
----@return string? answer
+---@return any answer a string, or what was decoded where JSON is asked for
 ---@return deepagent.Error? err
 function Agent:stream(text, on_delta) end
 
@@ -497,3 +523,8 @@ function deepagent.backend(name, options) end
 ---@param t T
 ---@return T
 function deepagent.array(t) end
+
+---The whole JSON schema of one that may be written short.
+---@param short deepagent.Schema
+---@return table
+function deepagent.schema(short) end
