@@ -84,7 +84,7 @@ int da_schema_fit(da_schema_run *r, da_text schema, da_json *j,
 
 int da_schema_validate(da_text schema, da_text value, da_err *err) {
   const da_place root = {NULL, {NULL, 0}, 0};
-  da_err nobody;
+  da_err nobody = {0};
   da_schema_run r;
   da_json j;
   int code = da_json_check(schema, err);
