@@ -7,6 +7,7 @@
 
 #include "da_http.h"
 #include "da_limits.h"
+#include "da_retry.h"
 
 /* ---- lists of strings ---- */
 
@@ -63,9 +64,12 @@ void da_settings_init(da_settings *s) {
   s->timeouts.idle = 120;
   s->timeouts.total = 600;
   (void)da_limits_fill(&s->limits, NULL); /* nothing that could be wrong */
+  s->parallel_tools = -1;
+  s->tool_rounds = 8;
   s->memory = -1;
   s->auto_save = 1;
   s->save_timeout = 5;
+  da_retry_init(&s->retry);
 }
 
 void da_settings_dispose(da_settings *s) {
@@ -80,9 +84,14 @@ void da_settings_dispose(da_settings *s) {
   members_dispose(&s->members);
   members_dispose(&s->extra);
   da_output_dispose(&s->output);
+  da_toolbox_dispose(&s->tools);
+  free(s->tool_choice);
   da_history_dispose(&s->start);
   da_backend_unref(s->backend);
   da_model_unref(s->own);
+  da_rate_unref(s->rate);
+  da_fallback_unref(s->fallback);
+  da_backend_unref(s->cache);
   memset(s, 0, sizeof *s);
 }
 
@@ -106,7 +115,8 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
   int code;
   *to = *from;
   to->model = to->base_url = to->api_key = to->ca_file = to->proxy = NULL;
-  to->system = to->session_id = NULL;
+  to->system = to->session_id = to->tool_choice = NULL;
+  memset(&to->tools, 0, sizeof to->tools);
   memset(&to->headers, 0, sizeof to->headers);
   memset(&to->members, 0, sizeof to->members);
   memset(&to->extra, 0, sizeof to->extra);
@@ -116,12 +126,18 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
     da_backend_ref(to->backend);
   if (to->own)
     to->own->refs++;
+  da_rate_ref(to->rate);
+  da_fallback_ref(to->fallback);
+  if (to->cache)
+    da_backend_ref(to->cache);
   code = da_set_string(&to->model, from->model, err) ||
          da_set_string(&to->base_url, from->base_url, err) ||
          da_set_string(&to->api_key, from->api_key, err) ||
          da_set_string(&to->ca_file, from->ca_file, err) ||
          da_set_string(&to->proxy, from->proxy, err) ||
          da_set_string(&to->session_id, from->session_id, err) ||
+         da_set_string(&to->tool_choice, from->tool_choice, err) ||
+         da_toolbox_copy(&to->tools, &from->tools) ||
          strings_copy(&to->headers, &from->headers) ||
          members_copy(&to->members, &from->members) ||
          members_copy(&to->extra, &from->extra) ||
@@ -212,9 +228,43 @@ static void put_member(const da_members *m, size_t i, da_buf *out) {
   da_buf_puts(out, m->values.items[i]);
 }
 
-static int has_member(const da_settings *s, const char *name) {
+static int names_member(const da_settings *s, const char *name) {
   return find_member(&s->members, name) < s->members.names.count ||
          find_member(&s->extra, name) < s->extra.names.count;
+}
+
+void da_settings_put_member(const da_settings *s, da_buf *out,
+                            const char *name, da_text json) {
+  if (names_member(s, name))
+    return;
+  if (out->len)
+    da_buf_puts(out, ",");
+  da_json_put_string(out, name, strlen(name));
+  da_buf_puts(out, ":");
+  da_buf_put(out, json.data, json.len);
+}
+
+int da_settings_put_over(const da_settings *s, da_text others, da_buf *out) {
+  da_text key, value;
+  da_buf name;
+  da_json j;
+  da_buf_init(&name, SIZE_MAX / 2);
+  da_json_init(&j, others);
+  j.fresh = 1; /* they lack the braces of an object */
+  while (j.p < j.end && da_json_member(&j, &key) == 1) {
+    da_json_value(&j, &value);
+    da_buf_reset(&name);
+    da_json_unescape(&name, key, NULL);
+    if (name.failed)
+      out->failed = name.failed;
+    else if (names_member(s, name.len ? name.data : ""))
+      continue;
+    da_buf_puts(out, out->len ? "," : "");
+    da_buf_put(out, key.data - 1,
+               (size_t)(value.data + value.len - key.data) + 1);
+  }
+  da_buf_dispose(&name);
+  return da_settings_put_members(s, out);
 }
 
 int da_settings_put_members(const da_settings *s, da_buf *out) {
@@ -224,10 +274,5 @@ int da_settings_put_members(const da_settings *s, da_buf *out) {
       put_member(&s->members, i, out);
   for (size_t i = 0; i < s->extra.names.count; i++)
     put_member(&s->extra, i, out);
-  if (s->output.format && !has_member(s, "response_format")) {
-    da_buf_puts(out,
-                out->len ? ",\"response_format\":" : "\"response_format\":");
-    da_buf_puts(out, s->output.format);
-  }
   return out->failed;
 }

@@ -139,6 +139,36 @@ void da_agent_set_max_history(da_agent *a, size_t n);
 /* Default: 10, 120, 600. */
 void da_agent_set_timeouts(da_agent *a, const da_timeouts *t);
 
+/* Tries after a failure that may pass: no connection, silence, HTTP 408, 409,
+** 429 and 5xx, as long as nothing of an answer was handed on. Default: 2, 0.5,
+** 8, 0. The total timeout counts over all of them. DA_EINVAL. */
+int da_agent_set_retry(da_agent *a, const da_retry *r, da_err *err);
+
+/* Requests of this agent and its clones together, each try counted: so many a
+** second, after `burst` at once; the others wait. Per second 0: no limit.
+** DA_EINVAL. */
+int da_agent_set_rate_limit(da_agent *a, double per_second, int burst,
+                            da_err *err);
+
+/* Where to ask, with the same conversation, when the agent's own service is
+** down or limited: the services of these agents as they are set now, one
+** after the other (model, URL, key, headers, members of the request, timeouts,
+** limits, provider, rate limit). Replaces what was given before; `count` 0:
+** none. The agents must be of the same runtime: DA_EINVAL; also what
+** da_agent_ask would say of their URL. */
+int da_agent_set_fallback(da_agent *a, da_agent *const *others, size_t count,
+                          da_err *err);
+
+/* Answers to identical requests (service, URL, model, body) come from `store`,
+** which is taken, also upon failure; NULL: no cache. `ttl`: seconds that an
+** answer is good for; <= 0: for ever. */
+int da_agent_set_cache(da_agent *a, da_store *store, double ttl, da_err *err);
+
+/* Memory, tries and timeouts as a program in production wants them: memory is
+** on, unless it was set; the others are so by default (2 further tries; 10,
+** 120, 600 seconds), unless they were set. */
+void da_agent_set_defaults(da_agent *a);
+
 /* Replaces them all. DA_EINVAL: beyond what a limit can be; DA_ETOOLARGE: a
 ** message that the conversation starts from is larger. */
 int da_agent_set_limits(da_agent *a, const da_limits *limits, da_err *err);
@@ -173,6 +203,47 @@ int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err);
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err);
 
+/* ---- tools ---- */
+
+/* Copies what `tool` points to, and takes its ctx, which is dropped also upon
+** failure. The same name again replaces the former. DA_EINVAL. */
+int da_agent_add_tool(da_agent *a, const da_tool *tool, da_err *err);
+
+/* Appends to a tool's result. DA_ETOOLARGE beyond da_limits.result, then the
+** model reads that instead. */
+int da_tool_put(da_tool_result *r, const char *bytes, size_t len);
+
+/* "auto", "none", "required", or a tool's name; NULL: not sent. What forces a
+** call is for the first request of a turn. DA_EINVAL at the turn if there is
+** no such tool. */
+int da_agent_set_tool_choice(da_agent *a, const char *choice, da_err *err);
+
+/* Whether one answer may have several calls; < 0: the service's default. */
+void da_agent_set_parallel_tools(da_agent *a, int on);
+
+/* Default 8: a turn in which the model asks for tools once more ends with
+** DA_ETOOLLIMIT. */
+void da_agent_set_max_tool_rounds(da_agent *a, size_t rounds);
+
+/* What da_tool_call.seconds says; <= 0: what is left of the turn. */
+void da_agent_set_tool_timeout(da_agent *a, double seconds);
+
+/* Asked before each run. NULL: nobody. */
+void da_agent_on_tool_call(da_agent *a, da_approve_fn fn, void *ctx);
+
+/* Goes on with the last turn that tools were called in and that was not
+** finished: it failed, or the program ended. Of a call that has no result the
+** model is told that it was interrupted, unless its tool is idempotent: then
+** it runs again. `delta` may be NULL. DA_ENOTFOUND: there is none. */
+int da_agent_resume(da_agent *a, da_delta_fn delta, void *ctx, char **text,
+                    da_err *err);
+
+/* Forgets it instead. DA_ENOTFOUND. */
+int da_agent_discard_turn(da_agent *a, da_err *err);
+
+/* Its messages so far as a JSON array, from malloc. DA_ENOTFOUND. */
+int da_agent_unfinished_turn(da_agent *a, char **json, da_err *err);
+
 /* Tokens: of this agent's last turn, and of all turns of the session. NULL is
 ** fine. */
 int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err);
@@ -189,6 +260,10 @@ typedef struct da_last {
   da_text raw_usage; /* an object: all that the service counted */
   da_usage usage;    /* of the whole turn */
   int refused;       /* 1: the message has a refusal and no content */
+  int cached;        /* 1: it came out of the agent's own cache */
+  double first;      /* seconds from the start of the turn to its first delta,
+                     ** or to its end where there was none */
+  double total;      /* to its end, tools and all */
   const char *finish_reason, *model, *request_id; /* "": not told */
 } da_last;
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "lua_agent.h"
-#include "lua_json.h"
+#include "lua_schema.h"
 
 /* What the core refuses is the argument's fault. */
 static int done(lua_State *L, int code, const da_err *err, int arg) {
@@ -46,46 +46,12 @@ static void spread(lua_State *L) {
   lua_remove(L, 2);
 }
 
-/* Puts the whole schema in the place of the one at `arg`, which may be short:
-** a function of lua/deepagent/schema.lua. */
-static void expand(lua_State *L, int arg) {
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  luaL_argcheck(L, lua_getfield(L, -1, "deepagent.schema") == LUA_TTABLE, arg,
-                "schemas need require \"deepagent\"");
-  lua_getfield(L, -1, "expand");
-  lua_pushvalue(L, arg);
-  lua_call(L, 1, 2);
-  if (lua_isnil(L, -2))
-    luaL_argerror(L, arg, lua_tostring(L, -1));
-  lua_pop(L, 1);
-  lua_replace(L, arg);
-}
-
-/* The JSON of the schema at `arg`: a text that begins with a brace is JSON
-** already. */
-static const char *schema_at(lua_State *L, int arg) {
-  da_buf *json = l_buf_push(L, DA_MESSAGE_MAX);
-  if (lua_type(L, arg) == LUA_TSTRING) {
-    size_t len;
-    const char *text = lua_tolstring(L, arg, &len);
-    if (text[strspn(text, " \t\r\n")] == '{') {
-      luaL_argcheck(L, strlen(text) == len, arg, "it has a NUL byte");
-      return text;
-    }
-  }
-  luaL_argcheck(
-      L, lua_type(L, arg) == LUA_TTABLE || lua_type(L, arg) == LUA_TSTRING,
-      arg, "a schema expected: a table or a text");
-  expand(L, arg);
-  l_json_put_sorted(L, arg, json, "the schema", arg);
-  return json->data;
-}
-
 /* with_json_schema(name, schema [, strict]), or {name =, schema =, strict =};
 ** nil or false: any text will do. */
 int l_with_json_schema(lua_State *L) {
   l_agent *a = l_agent_check(L);
-  const char *name, *schema;
+  const char *name;
+  da_buf *json;
   int strict = -1, table = lua_type(L, 2) == LUA_TTABLE, code;
   size_t len;
   da_err err;
@@ -109,7 +75,8 @@ int l_with_json_schema(lua_State *L) {
   code = da_output_check_name(name, &err);
   if (code)
     return done(L, code, &err, 2);
-  schema = schema_at(L, 3);
-  code = da_agent_set_json_schema(a->agent, name, schema, strict, &err);
+  json = l_buf_push(L, DA_MESSAGE_MAX);
+  l_schema_put(L, 3, json, "the schema", 3);
+  code = da_agent_set_json_schema(a->agent, name, json->data, strict, &err);
   return done(L, code, &err, table ? 2 : 3);
 }
