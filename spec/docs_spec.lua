@@ -241,7 +241,7 @@ describe("docs/api.md", function()
   it("has every code, and no other", function()
     assert.truthy(#codes > 30)
     local errors = api:match "\n## Errors\n(.*)"
-    local known = { code = true, message = true, retryable = true, text = true,
+    local known = { code = true, message = true, retryable = true,
       status = true, retry_after = true, request_id = true,
       service_code = true, text = true, messages = true }
     for _, code in ipairs(codes) do
