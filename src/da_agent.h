@@ -72,6 +72,9 @@ void da_agent_answered(da_agent *a, da_answer *take, const da_usage *spent);
 /* The turn that is over failed: its text so far is kept, and taken. */
 void da_agent_failed(da_agent *a, da_answer *take);
 
+/* Another turn begins: what there was of the last one is forgotten. */
+void da_agent_forget_failed(da_agent *a);
+
 /* Nothing was answered yet. */
 void da_agent_forget_answer(da_agent *a);
 

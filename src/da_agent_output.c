@@ -26,6 +26,11 @@ void da_agent_failed(da_agent *a, da_answer *take) {
   da_buf_init(&take->text, a->partial.cap);
 }
 
+void da_agent_forget_failed(da_agent *a) {
+  da_history_dispose(&a->fragments);
+  da_buf_dispose(&a->partial);
+}
+
 da_text da_agent_partial(const da_agent *a) {
   return da_buf_text(&a->partial);
 }

@@ -44,8 +44,6 @@ static da_turn *turn_new(da_agent *a, da_delta_fn delta, void *ctx) {
   t->began = da_now();
   t->deadline = total > 0 ? da_deadline(total) : DA_NEVER;
   da_answer_init(&t->answer);
-  da_history_dispose(&a->fragments);
-  da_buf_dispose(&a->partial);
   a->talking = 1;
   return t;
 }
@@ -60,18 +58,11 @@ static int started(da_turn **out, da_turn *t, int code, const da_err *err) {
   return code;
 }
 
-/* The question first: what cannot be sent is refused before any I/O. */
-int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
-                  void *ctx, da_err *err) {
-  da_message *user = NULL;
+/* Takes `user`, which a closed agent may be without. */
+static int begin(da_turn **out, da_agent *a, da_message *user,
+                 da_delta_fn delta, void *ctx, da_err *err) {
   da_turn *t = NULL;
-  int code = da_agent_check_idle(a, err);
-  if (!code)
-    da_buf_dispose(&a->partial);
-  if (!code && !a->closed)
-    code = question(&user, a, text, err);
-  if (!code)
-    code = da_agent_resolve(a, err);
+  int code = da_agent_resolve(a, err);
   if (!code)
     t = turn_new(a, delta, ctx);
   if (!t) {
@@ -84,6 +75,34 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   return started(out, t, code, err);
 }
 
+/* The question first: what cannot be sent is refused before any I/O. */
+int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
+                  void *ctx, da_err *err) {
+  da_message *user = NULL;
+  int code = da_agent_check_idle(a, err);
+  if (!code)
+    da_agent_forget_failed(a);
+  if (!code && !a->closed)
+    code = question(&user, a, text, err);
+  return code ? code : begin(out, a, user, delta, ctx, err);
+}
+
+int da_turn_start_message(da_turn **out, da_agent *a, da_message *user,
+                          da_delta_fn delta, void *ctx, da_err *err) {
+  int code = da_agent_check_idle(a, err);
+  if (!code)
+    da_agent_forget_failed(a);
+  if (!code && !a->closed) {
+    code = da_limits_message(&a->settings.limits, user, err);
+    if (code)
+      tell_failure(a, err);
+  }
+  if (!code)
+    return begin(out, a, user, delta, ctx, err);
+  da_message_unref(user);
+  return code;
+}
+
 int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
                    da_err *err) {
   da_history messages;
@@ -91,6 +110,7 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
   int code = da_agent_unfinished(a, &messages, err);
   if (code)
     return code;
+  da_agent_forget_failed(a);
   t = turn_new(a, delta, ctx);
   if (!t) {
     da_history_dispose(&messages);

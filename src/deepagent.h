@@ -203,6 +203,36 @@ int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err);
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err);
 
+/* A question of several parts, in order: texts, images, audio, files. What
+** fails adds nothing. Files are read at once, only regular ones (else
+** DA_EUNSAFE) and within their limit (DA_ETOOLARGE); DA_EUNSUPPORTED: what
+** it is said to be, it is not. */
+typedef struct da_content da_content;
+int da_content_new(da_content **out, da_err *err);
+int da_content_text(da_content *c, const char *text, size_t len, da_err *err);
+int da_content_image(da_content *c, const da_media *m, da_err *err);
+int da_content_audio(da_content *c, const da_media *m, da_err *err);
+int da_content_file(da_content *c, const da_media *m, da_err *err);
+
+/* An image that the service fetches: https, http or data; DA_EURL. `detail`
+** NULL: not sent. */
+int da_content_image_url(da_content *c, const char *url, const char *detail,
+                         da_err *err);
+
+/* A file that the service has already. */
+int da_content_file_id(da_content *c, const char *id, da_err *err);
+
+/* Any other part: a JSON object with a "type". */
+int da_content_json(da_content *c, const char *json, size_t len, da_err *err);
+void da_content_free(da_content *c); /* NULL is fine */
+
+/* Like da_agent_ask and da_agent_stream; `c` may be asked again. */
+int da_agent_ask_content(da_agent *a, const da_content *c, char **text,
+                         da_err *err);
+int da_agent_stream_content(da_agent *a, const da_content *c,
+                            da_delta_fn delta, void *ctx, char **text,
+                            da_err *err);
+
 /* ---- tools ---- */
 
 /* Copies what `tool` points to, and takes its ctx, which is dropped also upon
@@ -281,8 +311,8 @@ da_text da_agent_partial(const da_agent *a);
 ** read (the agent goes on without). */
 int da_agent_count(da_agent *a, size_t *messages, da_err *err);
 
-/* The stored line of message i (from 0): wire members with our "id" and
-** "created_at" in front. Borrowed: until the history changes. */
+/* The stored line of message i (from 0): wire members with our "id",
+** "created_at" and, of an answer, "usage" in front. Borrowed: until the history changes. */
 da_text da_agent_message(const da_agent *a, size_t i);
 
 /* Empties the conversation; with auto-save also the stored one. */
