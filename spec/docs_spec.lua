@@ -6,8 +6,8 @@ local deepagent = require "deepagent"
 
 local ROOT = os.getenv "DA_ROOT" or "."
 local FILES = { "README.md", "docs/api.md", "docs/sessions.md",
-  "docs/services.md", "docs/architecture.md", "docs/development.md",
-  "docs/durability.md" }
+  "docs/content.md", "docs/services.md",
+  "docs/architecture.md", "docs/development.md", "docs/durability.md" }
 
 local function read(path)
   local file = assert(io.open(path))

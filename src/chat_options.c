@@ -212,10 +212,10 @@ int chat_options_copy(chat_options *c, const da_chat_options *o, da_err *err) {
   c->lacks_key = o->needs_key && !o->api_key.len && !has(o, key_header(o)) &&
                  !has(o, "Authorization");
   c->has_accept = has(o, "Accept");
+  c->has_idempotency_key = has(o, "Idempotency-Key");
   c->insecure = o->insecure;
   c->names = o->names;
   c->no_stream_options = o->no_stream_options;
-  c->keep_reasoning = o->keep_reasoning;
   c->transport = o->transport;
   c->transport_ctx = o->transport_ctx;
   if (copy_string(&c->name, o->name ? o->name : "chat") ||

@@ -12,10 +12,11 @@ typedef struct chat_options {
   size_t header_count;
   da_text *secrets; /* parts of headers and URL that must not be shown */
   size_t secret_count;
-  const da_rename *names; /* as in da_chat_options, like the next two */
-  int no_stream_options, keep_reasoning;
+  const da_rename *names; /* as in da_chat_options, like the next */
+  int no_stream_options;
   int lacks_key;  /* one is needed, and there is none */
   int has_accept; /* the user's own */
+  int has_idempotency_key;
   int insecure;
   da_limits limits; /* none is 0 */
   da_transport_fn transport;

@@ -9,7 +9,6 @@
 
 /* Fills `body`, which must be empty with that cap. DA_EINVAL for a model or
 ** members that cannot be sent, DA_EUTF8, DA_ETOOLARGE, DA_ENOMEM. */
-int chat_build_request(da_buf *body, const da_request *r, int keep_reasoning,
-                       da_err *err);
+int chat_build_request(da_buf *body, const da_request *r, da_err *err);
 
 #endif

@@ -41,12 +41,9 @@ static const da_preset services[] = {
      KEY("MISTRAL_API_KEY"),
      .names = {{"seed", "random_seed"}},
      .no_stream_options = 1},
-    /* Answers 400 if a message with tool calls comes back without what was
-    ** thought: api-docs.deepseek.com/guides/thinking_mode */
     {.name = "deepseek",
      .base_url = "https://api.deepseek.com/v1",
-     KEY("DEEPSEEK_API_KEY"),
-     .keeps_reasoning = 1},
+     KEY("DEEPSEEK_API_KEY")},
     {.name = "openrouter",
      .base_url = "https://openrouter.ai/api/v1",
      KEY("OPENROUTER_API_KEY")},

@@ -15,7 +15,6 @@ typedef struct da_preset {
   da_rename names[3];     /* members of the request; NULL at the end */
   da_rename headers[3];   /* header, variable that has its value; likewise */
   int no_stream_options;  /* refuses them; tells the usage by itself or not */
-  int keeps_reasoning;    /* wants the reasoning_content of tool calls back */
 } da_preset;
 
 /* Of which nothing is known. */

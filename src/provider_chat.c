@@ -5,6 +5,7 @@
 ** the answer's reader. Taking them out first matters: a delta function may
 ** drive the same transport for another call.
 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,8 +52,9 @@ typedef struct call {
 
 static int send_request(call *c, const da_request *r, da_err *err) {
   const chat_options *o = &c->owner->o;
-  const char **headers = calloc(o->header_count + 2, sizeof *headers);
+  const char **headers = calloc(o->header_count + 3, sizeof *headers);
   da_http_request q = {0};
+  char key[128];
   size_t n = 0;
   int rc;
   if (!headers)
@@ -60,6 +62,10 @@ static int send_request(call *c, const da_request *r, da_err *err) {
   if (!o->has_accept)
     headers[n++] =
         r->stream ? "Accept: text/event-stream" : "Accept: application/json";
+  if (r->idempotency_key && !o->has_idempotency_key) {
+    snprintf(key, sizeof key, "Idempotency-Key: %s", r->idempotency_key);
+    headers[n++] = key;
+  }
   memcpy(headers + n, o->headers, o->header_count * sizeof *headers);
   q.url = o->url;
   q.headers = headers;
@@ -118,7 +124,7 @@ static int put_request(call *c, const da_request *r, da_err *err) {
   rc = chat_members(&members, r->members, o, err);
   q.members = da_buf_text(&members);
   if (rc == DA_OK)
-    rc = chat_build_request(&c->request, &q, o->keep_reasoning, err);
+    rc = chat_build_request(&c->request, &q, err);
   da_buf_dispose(&members);
   return rc;
 }
@@ -283,6 +289,7 @@ static int chat_step(da_provider *p, da_call *base, double seconds,
   if (!h->done && h->body.len == c->looked)
     rc = c->transport->ops->step(c->transport, seconds, err);
   if (rc == DA_OK) {
+    c->answer->begun |= h->body.len > 0;
     c->inside = 1;
     rc = work(c, err);
     c->inside = 0;

@@ -14,8 +14,6 @@ static da_message *message(const char *wire) {
   return m;
 }
 
-static int keep_reasoning;
-
 /* A request with these messages, the last of which is the turn. */
 static int build(da_buf *body, da_request *r, const char *const *wires,
                  da_err *err) {
@@ -30,7 +28,7 @@ static int build(da_buf *body, da_request *r, const char *const *wires,
   if (!r->model.data)
     r->model = text("m");
   da_buf_init(body, CHAT_REQUEST_MAX);
-  rc = chat_build_request(body, r, keep_reasoning, err);
+  rc = chat_build_request(body, r, err);
   da_history_dispose(&turn);
   da_history_dispose(&history);
   return rc;
@@ -101,30 +99,33 @@ static void messages_to_the_byte(void) {
              "{\"role\":\"user\",\"content\":\"2\"}]}");
 }
 
-/* Of messages with tool calls, and only where the service wants it. */
-static void kept_reasoning(void) {
+#define SAYS_CALLS "\"tool_calls\":[{ \"id\":\"c\",\"x\":null}]"
+
+/* Calls go back to the byte, with what led to them; what they gave, too. */
+static void calls_go_back(void) {
   static const char *const wires[] = {
       "{\"role\":\"user\",\"content\":\"1\"}",
-      "{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\"r\","
-      "\"tool_calls\":[{}]}",
-      "{\"role\":\"assistant\",\"content\":\"2\",\"reasoning_content\":\"r\","
-      "\"reasoning\":\"r\"}",
-      "{\"role\":\"user\",\"content\":\"3\"}", NULL};
+      "{\"role\":\"assistant\",\"content\":null," SAYS_CALLS ","
+      "\"refusal\":null,\"reasoning_content\":\"r\",\"reasoning\":\"s\","
+      "\"annotations\":[]}",
+      "{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"\","
+      "\"annotations\":[ ],\"n\":null}",
+      "{\"role\":\"assistant\",\"content\":\"x\",\"tool_calls\":[ ],"
+      "\"function_call\":{\"name\":\"\"},\"reasoning\":\"s\"}",
+      "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"data\":\"AAA\","
+      "\"id\":\"audio_1\",\"transcript\":\"Hi\"}}",
+      NULL};
   da_request r = {0};
   check_body(r, wires,
              "{\"model\":\"m\",\"messages\":["
              "{\"role\":\"user\",\"content\":\"1\"},"
-             "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{}]},"
-             "{\"role\":\"assistant\",\"content\":\"2\"},"
-             "{\"role\":\"user\",\"content\":\"3\"}]}");
-  keep_reasoning = 1;
-  check_body(r, wires,
-             "{\"model\":\"m\",\"messages\":["
-             "{\"role\":\"user\",\"content\":\"1\"},"
-             "{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":"
-             "\"r\",\"tool_calls\":[{}]},"
-             "{\"role\":\"assistant\",\"content\":\"2\"},"
-             "{\"role\":\"user\",\"content\":\"3\"}]}");
+             "{\"role\":\"assistant\",\"content\":null," SAYS_CALLS
+             ",\"reasoning_content\":\"r\",\"reasoning\":\"s\"},"
+             "{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"\","
+             "\"annotations\":[ ],\"n\":null},"
+             "{\"role\":\"assistant\",\"content\":\"x\"},"
+             "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"id\":"
+             "\"audio_1\"}}]}");
 }
 
 static void bad_requests(void) {
@@ -340,7 +341,7 @@ int main(void) {
   RUN(plain_request);
   RUN(streaming_request);
   RUN(messages_to_the_byte);
-  RUN(kept_reasoning);
+  RUN(calls_go_back);
   RUN(bad_requests);
   RUN(copied_options);
   RUN(a_query);
