@@ -26,6 +26,7 @@ void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
 ** every process: services cache what they read by its beginning. */
 void l_json_put_sorted(lua_State *L, int index, da_buf *out, const char *what,
                        int arg);
+
 /* The same, but what does not fit in *out is left to the caller: see
 ** out->failed. */
 void l_json_write(lua_State *L, int index, da_buf *out, const char *what,
