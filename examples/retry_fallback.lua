@@ -6,8 +6,8 @@ local deepagent = require "deepagent"
 
 -- A service that is overloaded the first `failures` times.
 local function service(name, failures)
-  local self = { asked = 0 }
-  function self:complete(request)
+  local it = { asked = 0 }
+  function it:complete(request)
     self.asked = self.asked + 1
     if self.asked <= failures then
       return nil, { code = "server", message = "overloaded", status = 503,
@@ -16,7 +16,7 @@ local function service(name, failures)
     return name .. " says hello to " .. request.messages[1].content,
       { model = name }
   end
-  return self
+  return it
 end
 
 local function logger(level, message, fields)

@@ -14,17 +14,21 @@ struct da_agent {
   /* The conversation. */
   da_history history;
   da_usage last, total;
-  int has_last, cached; /* cached: the last answer was */
-  char finish_reason[32], model[128], request_id[128];
+  int has_last;       /* there was an answer: */
+  da_answer answer;   /* the last one, but for its text */
+  double first, took; /* seconds: see da_last */
   /* The session, once it was resolved: at the first use that needs it. */
   int resolved;
   unsigned generation; /* of the runtime when the session was opened */
   da_session *session; /* NULL: no session id */
   da_buf meta;         /* as loaded, a JSON object */
   double created_at;
-  da_history queued; /* what was last given to be saved, or loaded */
-  da_err load_err;   /* why the last load failed; DA_OK if it did not */
-  da_err queue_err;  /* why the last change could not even be queued */
+  da_buf journal;       /* turns that were broken off: da_journal.h */
+  char abandoned[256];  /* id of this agent's own in it, "" without */
+  da_history fragments; /* what there was of the last turn when it failed */
+  da_history queued;    /* what was last given to be saved, or loaded */
+  da_err load_err;      /* why the last load failed; DA_OK if it did not */
+  da_err queue_err;     /* why the last change could not even be queued */
   int closed;
   da_save_state last_state; /* and error: how it stood when it was closed */
   da_err last_err;
@@ -60,6 +64,13 @@ int da_agent_check_idle(da_agent *a, da_err *err);
 /* The store that the settings mean: a new reference. */
 int da_agent_backend(da_agent *a, da_backend **out, da_err *err);
 
+/* Keeps what the turn's last answer said, all but its text; `spent` goes into
+** the total. */
+void da_agent_answered(da_agent *a, da_answer *take, const da_usage *spent);
+
+/* Nothing was answered yet. */
+void da_agent_forget_answer(da_agent *a);
+
 /* Whether turns are kept. */
 int da_agent_remembers(const da_agent *a);
 
@@ -69,6 +80,20 @@ void da_agent_changed(da_agent *a);
 /* Queues the change that there was no memory for (a->queue_err), if any. */
 int da_agent_requeue(da_agent *a, da_err *err);
 
+/* ---- turns that are not finished (da_agent_journal.c) ---- */
+
+/* Notes how far the turn has come, and queues that to be saved. */
+int da_agent_journal(da_agent *a, const da_history *turn, da_err *err);
+
+/* The messages of the last one, as da_journal_last gives them. */
+int da_agent_unfinished(da_agent *a, da_history *turn, da_err *err);
+
+/* The turn is over, or not to be gone on with. */
+void da_agent_journal_drop(da_agent *a, da_text id);
+
+/* Waits for at most `seconds` for the journal to be saved: 1, 0 not yet. What
+** fails is logged: the turn goes on all the same. */
+int da_agent_journal_saved(da_agent *a, double seconds);
 /* The provider of its own service, borrowed: DA_EURL, DA_EINVAL ... No
 ** network. */
 int da_agent_provider(da_agent *a, da_provider **out, da_err *err);

@@ -72,10 +72,6 @@ int da_agent_set_cache(da_agent *a, da_store *store, double ttl, da_err *err) {
   return code;
 }
 
-int da_agent_cached(const da_agent *a) {
-  return a->cached;
-}
-
 /* Tries and timeouts are by default what they should be: what was set, before
 ** or after, stays. */
 void da_agent_set_defaults(da_agent *a) {

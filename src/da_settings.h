@@ -6,6 +6,7 @@
 #include "da_provider.h"
 #include "da_rate.h"
 #include "da_store.h"
+#include "da_tool.h"
 #include "deepagent.h"
 
 /* A list of strings, NULL at the end. */
@@ -44,6 +45,14 @@ typedef struct da_settings {
   size_t max_history; /* 0: no limit */
   da_timeouts timeouts;
   da_limits limits; /* none is 0 */
+  /* Tools. */
+  da_toolbox tools;
+  char *tool_choice;   /* NULL: not said */
+  int parallel_tools;  /* -1: not said */
+  size_t tool_rounds;  /* the most of a turn */
+  double tool_timeout; /* seconds; <= 0: none */
+  da_approve_fn approve;
+  void *approve_ctx;
   /* The conversation. */
   int memory; /* -1: as the session says */
   da_history start;
@@ -103,6 +112,9 @@ int da_members_set(da_members *m, const char *name, const char *json,
 ** not to be sent, not even by default. */
 int da_settings_put_members(const da_settings *s, da_buf *out);
 
+/* Appends one more, unless the user's extra has it. */
+void da_settings_put_member(const da_settings *s, da_buf *out,
+                            const char *name, da_text json);
 /* The same, and before them those of `others` (of that form, checked) that
 ** have no such name. */
 int da_settings_put_over(const da_settings *s, da_text others, da_buf *out);
