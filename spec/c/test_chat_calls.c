@@ -246,6 +246,9 @@ static void arguments(void) {
   streamed(CALLS("{" ID("c1") BOTH("f", "{\\ud83d") "}") DONE,
            "[" CALL("c1", "f", "{\xEF\xBF\xBD") "]", 1);
   /* braces in strings do not end them */
+  streamed(CALLS("{" BOTH("f", "{\\\"}") "}")
+               CALLS("{" BOTH("f", "{\\\":1}") "}") DONE,
+           "[" CALL(MADE, "f", "{\\\"}{\\\":1}") "]", 1);
   streamed(CALLS("{" BOTH("f", "{\\\"}\\\\\\\"}") "}")
                CALLS("{" BOTH("f", "{\\\":1}") "}") DONE,
            "[" CALL(MADE, "f", "{\\\"}\\\\\\\"}{\\\":1}") "]", 1);
