@@ -26,17 +26,15 @@ static const char streamed[] =
         CHUNK("0", "{\"tool_calls\":[{\"index\":0,\"id\":\"c\\u0031\","
                    "\"signature\":\"s\",\"function\":{\"name\":\"f\","
                    "\"arguments\":\"{\\\"a\\\"\"}}]}")
-            CHUNK(
-                "0",
-                "{\"tool_calls\":[{\"index\":0,\"id\":\"c\\u0031\","
-                "\"function\":{\"name\":\"\\u0066\",\"arguments\":"
-                "\":1}\"}}]}") CHUNK("0",
-                                     "{\"tool_calls\":[{\"id\":\"c2\","
-                                     "\"function\":{"
-                                     "\"name\":\"g\",\"arguments\":{\"b\":2}}}"
-                                     "]}") "data: "
-                                           "{\"x_groq\":{\"usage\":{\"total_"
-                                           "tokens\":7}}}\n\ndata: [DONE]\n\n";
+            CHUNK("0", "{\"tool_calls\":[{\"index\":0,\"id\":\"c\\u0031\","
+                       "\"function\":{\"name\":\"\\u0066\",\"arguments\":"
+                       "\":1}\"}}]}")
+                CHUNK("0", "{\"tool_calls\":[{\"id\":\"c2\","
+                           "\"function\":{"
+                           "\"name\":\"g\",\"arguments\":{\"b\":2}}}"
+                           "]}") "data: "
+                                 "{\"x_groq\":{\"usage\":{\"total_"
+                                 "tokens\":7}}}\n\ndata: [DONE]\n\n";
 
 static const char whole[] =
     "{\"usage\":{\"total_tokens\":7},\"choices\":[{\"logprobs\":{\"content\":["
