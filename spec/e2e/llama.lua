@@ -2,9 +2,10 @@
 --
 --   local server = llama.start("--api-key secret")   -- or without
 --   server.url                  -- "http://127.0.0.1:34567/v1"
---   server:agent { seed = 1 }   -- deepagent.new for it
+--   server:agent { seed = 2 }   -- deepagent.new for it
 --   server:idle()               -- whether it has nothing to do, as it tells
 --   server:tokens(messages)     -- how many it counts
+--   server:worked()             -- how often it has computed since its start
 --   server:wait_until(function() return server:idle() end)
 --   server:kill("STOP")         -- a signal to it
 --   server:stop()
@@ -34,8 +35,8 @@ local place = os.getenv("DA_BUILD"):match("^(.*)/[^/]+$") .. "/e2e"
 -- The context is small, so that it is soon full; two slots, so that a second
 -- request need not wait. Port 0: one that is free.
 local words = "%s --model %s --host 127.0.0.1 --port 0 --ctx-size 4096"
-  .. " --parallel 2 --threads 1 --jinja --slots --no-ui --no-warmup"
-  .. " --context-shift --offline %s"
+  .. " --parallel 2 --threads 1 --jinja --slots --metrics --no-ui"
+  .. " --no-warmup --context-shift --offline %s"
 
 function llama.start(options)
   local self = setmetatable({}, llama)
@@ -52,8 +53,9 @@ function llama.start(options)
   return self
 end
 
+-- With the same seed the same answers; other seeds would do, too.
 function llama:agent(options)
-  local all = { model = "bigram", base_url = self.url, timeout = 60 }
+  local all = { model = "bigram", base_url = self.url, timeout = 60, seed = 1 }
   for name, value in pairs(options or {}) do all[name] = value end
   return deepagent.new(all)
 end
@@ -73,19 +75,25 @@ local function asked(self, method, path, body)
   local text, status = http.request(self.port, method, path,
     body and json.encode(body))
   assert(status == 200, text)
-  return assert(json.decode(text))
+  return text
 end
 
 function llama:idle()
-  for _, slot in ipairs(asked(self, "GET", "/slots")) do
+  for _, slot in ipairs(json.decode(asked(self, "GET", "/slots"))) do
     if slot.is_processing then return false end
   end
   return true
 end
 
 function llama:tokens(messages)
-  return asked(self, "POST", "/v1/chat/completions/input_tokens",
-    { messages = messages }).input_tokens
+  return json.decode(asked(self, "POST",
+    "/v1/chat/completions/input_tokens", { messages = messages }))
+    .input_tokens
+end
+
+function llama:worked()
+  return tonumber(asked(self, "GET", "/metrics")
+    :match("\nllamacpp:n_decode_total (%d+)"))
 end
 
 function llama:kill(signal)

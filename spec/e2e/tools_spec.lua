@@ -13,7 +13,9 @@ describe("tools with a real server", function()
   -- A tool that remembers what it was called with.
   local function weather(calls, run)
     return { name = "weather", description = "The weather of a city",
-      parameters = { city = "string", days = "integer" },
+      parameters = { type = "object", required = { "city", "days" },
+        properties = { city = { type = "string" },
+          days = { type = "integer" } } },
       run = function(args, context)
         calls[#calls + 1] = args
         if run then return run(args, context) end
