@@ -20,8 +20,8 @@ static size_t answered(const da_turn *t) {
 int da_turn_begin_calls(da_turn *t, da_err *err) {
   const da_settings *s = &t->agent->settings;
   da_message *m;
-  int code =
-      da_message_new(&m, da_buf_text(&t->answer.message), NULL, -1, err);
+  int code = da_message_answer(&m, da_buf_text(&t->answer.message),
+                               da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   if (da_history_append(&t->messages, m))
