@@ -17,7 +17,7 @@ describe("an answer that never ends is given up", function()
 
   -- The server is at work until now, and no longer; and works.
   local function stopped(agent)
-    server:wait_until(function() return server:idle() end)
+    server:wait_idle()
     assert.equal(0, #agent:get_history())
     agent:with_extra { ignore_eos = false }
     assert(agent:ask("Hello"))
@@ -72,7 +72,7 @@ describe("an answer that never ends is given up", function()
 
   it("by a limit", function()
     local agent = endless { limits = { body = 100000 } }
-    local text, err = agent:stream("Hello", busy)
+    local text, err = agent:stream("Hello", function() end)
     assert.is_nil(text)
     assert.equal("too_large", err.code, tostring(err))
     stopped(agent)
@@ -91,6 +91,6 @@ describe("an answer that never ends is given up", function()
     busy()
     disk.shell("kill -KILL %d", pid)
     program:wait()
-    server:wait_until(function() return server:idle() end)
+    server:wait_idle()
   end)
 end)

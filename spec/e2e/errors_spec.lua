@@ -106,7 +106,7 @@ describe("a real server that", function()
     assert.is_nil(text)
     assert.equal("timeout", err.code, tostring(err))
     assert.equal(0, #agent:get_history())
-    server:wait_until(function() return server:idle() end)
+    server:wait_idle()
   end)
 
   it("does not answer at all", function()

@@ -6,7 +6,7 @@
 --   server:idle()               -- whether it has nothing to do, as it tells
 --   server:tokens(messages)     -- how many it counts
 --   server:worked()             -- how often it has computed since its start
---   server:wait_until(function() return server:idle() end)
+--   server:wait_idle()
 --   server:kill("STOP")         -- a signal to it
 --   server:stop()
 --
@@ -38,21 +38,6 @@ local words = "%s --model %s --host 127.0.0.1 --port 0 --ctx-size 4096"
   .. " --parallel 2 --threads 1 --jinja --slots --metrics --no-ui"
   .. " --no-warmup --context-shift --offline %s"
 
-function llama.start(options)
-  local self = setmetatable({}, llama)
-  self.process = process.start(words:format(
-    disk.quoted(place .. "/llama-server"),
-    disk.quoted(place .. "/model.gguf"), options or ""), "listening on ")
-  self.port = math.tointeger(tonumber(self.process:output()
-    :match("listening on http://127%.0%.0%.1:(%d+)")))
-  self.url = ("http://127.0.0.1:%d/v1"):format(self.port)
-  self:wait_until(function()
-    local _, status = http.request(self.port, "GET", "/health")
-    return status == 200
-  end)
-  return self
-end
-
 -- With the same seed the same answers; other seeds would do, too.
 function llama:agent(options)
   local all = { model = "bigram", base_url = self.url, timeout = 60, seed = 1 }
@@ -60,15 +45,34 @@ function llama:agent(options)
   return deepagent.new(all)
 end
 
--- 20 s at most.
-function llama:wait_until(condition)
-  local deadline = socket.gettime() + 20
-  while not condition() do
+-- Asks less and less often, 60 s at most: it looks whether anybody still waits
+-- for a whole answer only after a second in which it answered nobody else.
+local function wait_until(self, condition)
+  local deadline, pause = socket.gettime() + 60, 0.02
+  while not condition(self) do
     if socket.gettime() > deadline then
-      error("waited in vain; the server says: " .. self.process:output())
+      error("waited in vain; the server's last words: "
+        .. self.process:output():sub(-1000))
     end
-    socket.sleep(0.02)
+    socket.sleep(pause)
+    pause = math.min(pause * 2, 3)
   end
+end
+
+function llama.start(options)
+  local self = setmetatable({}, llama)
+  self.process = process.start(words:format(
+    disk.quoted(place .. "/llama-server"),
+    disk.quoted(place .. "/model.gguf"), options or ""), "listening on ")
+  wait_until(self, function()
+    self.port = tonumber(self.process:output()
+      :match("listening on http://127%.0%.0%.1:(%d+)\n"))
+    if not self.port then return false end
+    local _, status = http.request(self.port, "GET", "/health")
+    return status == 200
+  end)
+  self.url = ("http://127.0.0.1:%d/v1"):format(self.port)
+  return self
 end
 
 local function asked(self, method, path, body)
@@ -83,6 +87,10 @@ function llama:idle()
     if slot.is_processing then return false end
   end
   return true
+end
+
+function llama:wait_idle()
+  wait_until(self, self.idle)
 end
 
 function llama:tokens(messages)

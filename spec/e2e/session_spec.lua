@@ -83,7 +83,7 @@ describe("a conversation with a real server", function()
     local output, status = killed:wait()
     assert.not_equal(0, status)
     assert.is_nil(output:find("still alive", 1, true))
-    server:wait_until(function() return server:idle() end)
+    server:wait_idle()
     assert.same(before, stored())
 
     run [[
