@@ -34,9 +34,9 @@ local place = os.getenv("DA_BUILD"):match("^(.*)/[^/]+$") .. "/e2e"
 
 -- The context is small, so that it is soon full; two slots, so that a second
 -- request need not wait. Port 0: one that is free.
-local words = "%s --model %s --host 127.0.0.1 --port 0 --ctx-size 4096"
-  .. " --parallel 2 --threads 1 --jinja --slots --metrics --no-ui"
-  .. " --no-warmup --context-shift --offline %s"
+local words = "%s --model %s --alias bigram --host 127.0.0.1 --port 0"
+  .. " --ctx-size 4096 --parallel 2 --threads 1 --jinja --slots --metrics"
+  .. " --no-ui --no-warmup --context-shift --offline %s"
 
 -- With the same seed the same answers; other seeds would do, too.
 function llama:agent(options)

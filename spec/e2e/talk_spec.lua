@@ -1,6 +1,19 @@
 -- Questions and answers, whole and as streams, with a real server.
 
+local disk = require "support.disk"
 local llama = require "e2e.llama"
+
+-- From this the server learns how its model says what it thinks.
+local thinking = [[
+{%- for m in messages %}
+{{- '<|im_start|>' + m.role + '\n' }}
+{%- if m.reasoning_content %}
+{{- '<think>\n' + m.reasoning_content + '\n</think>\n\n' }}
+{%- endif %}
+{{- m.content + '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
+]]
 
 describe("a real server", function()
   local server
@@ -20,7 +33,9 @@ describe("a real server", function()
     assert.is_truthy(text:find("^ ?%l[%l .]+%.$"), text)
     local last = agent:last()
     assert.equal("stop", last.finish_reason)
-    assert.is_truthy(last.model:find("model", 1, true), last.model)
+    assert.equal("bigram", last.model)
+    assert.same({ role = "assistant", content = text }, {
+      role = last.message.role, content = last.message.content })
     counted(last.usage)
     assert.same(last.usage, agent:usage().last)
   end)
@@ -80,6 +95,59 @@ describe("a real server", function()
     local agent = server:agent { extra = { grammar = 'root ::= "yes"' } }
     assert.equal("yes", assert(agent:ask("Is it?")))
     assert.equal("yes", assert(agent:stream("Is it?", function() end)))
+  end)
+
+  -- Asked and streamed: the text, and what is known of the answer.
+  local function both(options, check)
+    for _, verb in ipairs { "ask", "stream" } do
+      local agent = server:agent(options)
+      check(assert(agent[verb](agent, "Hello", function() end)),
+        agent:last())
+    end
+  end
+
+  it("tells how probable its words are", function()
+    both({ max_tokens = 5, extra = { ignore_eos = true, logprobs = true,
+      top_logprobs = 2 } }, function(text, last)
+      local words = {}
+      for i, word in ipairs(last.logprobs.content) do
+        words[i] = word.token
+        assert.is_true(word.logprob <= 0)
+        assert.equal(2, #word.top_logprobs)
+      end
+      assert.equal(5, #words)
+      assert.equal(text, table.concat(words))
+    end)
+  end)
+
+  it("gives several answers to choose from", function()
+    both({ max_tokens = 5, extra = { ignore_eos = true, n = 2 } },
+      function(text, last)
+        local first, second = table.unpack(last.choices)
+        assert.equal(2, #last.choices)
+        assert.equal(text, first.message.content)
+        assert.same({ 0, 1 }, { first.index, second.index })
+        assert.equal("string", type(second.message.content))
+        assert.equal("length", second.finish_reason)
+      end)
+  end)
+
+  it("tells what it thought before it spoke", function()
+    local directory = disk.temp()
+    finally(function() disk.remove(directory) end)
+    disk.write(directory .. "/template", thinking)
+    local thinker <close> = llama.start("--reasoning-format deepseek"
+      .. " --chat-template-file " .. disk.quoted(directory .. "/template"))
+    local agent = thinker:agent { memory = true, extra = {
+      grammar = 'root ::= "<think>\\nuser\\n</think>\\n\\nyes"' } }
+    for _, verb in ipairs { "ask", "stream" } do
+      local text = assert(agent[verb](agent, "Hello", function(delta)
+        assert.is_nil(delta:find("[^yes]"))
+      end))
+      assert.equal("yes", text)
+      assert.is_truthy(agent:last().reasoning:find("^user"))
+    end
+    assert.is_truthy(agent:get_history()[4].reasoning_content:find("^user"))
   end)
 
   it("is there for several agents at once", function()
