@@ -42,12 +42,16 @@ describe("data from a real server", function()
   end)
 
   it("is an error if it is cut", function()
-    local agent = server:agent { memory = true, max_tokens = 4 }
-      :with_json_schema("town", town)
-    local data, err = agent:ask("Name one")
-    assert.is_nil(data)
-    assert.equal("truncated", err.code, tostring(err))
-    assert.is_truthy(err.text:find("{", 1, true))
-    assert.equal(0, #agent:get_history())
+    local long = { type = "object", required = { "name" },
+      properties = { name = { type = "string", minLength = 500 } } }
+    for _, verb in ipairs { "ask", "stream" } do
+      local agent = server:agent { memory = true, max_tokens = 60 }
+        :with_json_schema("town", long)
+      local data, err = agent[verb](agent, "Name one", function() end)
+      assert.is_nil(data)
+      assert.equal("truncated", err.code, tostring(err))
+      assert.is_truthy(err.text:find('"name"', 1, true), err.text)
+      assert.equal(0, #agent:get_history())
+    end
   end)
 end)
