@@ -242,7 +242,7 @@ describe("docs/api.md", function()
     local errors = api:match "\n## Errors\n(.*)"
     local known = { code = true, message = true, retryable = true,
       status = true, retry_after = true, request_id = true,
-      service_code = true }
+      service_code = true, text = true, messages = true }
     for _, code in ipairs(codes) do
       known[code] = true
       has(errors, "\n| `" .. code .. "` |")

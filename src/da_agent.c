@@ -20,6 +20,7 @@ static int agent_new(da_agent **out, da_runtime *rt, da_err *err) {
   a->runtime = rt;
   da_settings_init(&a->settings);
   da_buf_init(&a->meta, DA_MESSAGE_MAX);
+  da_buf_init(&a->journal, DA_MESSAGE_MAX);
   da_err_clear(&a->load_err);
   da_err_clear(&a->queue_err);
   *out = a;
@@ -380,5 +381,7 @@ void da_agent_free(da_agent *a) {
   da_history_dispose(&a->history);
   da_history_dispose(&a->queued);
   da_buf_dispose(&a->meta);
+  da_buf_dispose(&a->journal);
+  da_history_dispose(&a->fragments);
   free(a);
 }

@@ -22,9 +22,12 @@ struct da_agent {
   da_session *session; /* NULL: no session id */
   da_buf meta;         /* as loaded, a JSON object */
   double created_at;
-  da_history queued; /* what was last given to be saved, or loaded */
-  da_err load_err;   /* why the last load failed; DA_OK if it did not */
-  da_err queue_err;  /* why the last change could not even be queued */
+  da_buf journal;       /* turns that were broken off: da_journal.h */
+  char abandoned[256];  /* id of this agent's own in it, "" without */
+  da_history fragments; /* what there was of the last turn when it failed */
+  da_history queued;    /* what was last given to be saved, or loaded */
+  da_err load_err;      /* why the last load failed; DA_OK if it did not */
+  da_err queue_err;     /* why the last change could not even be queued */
   int closed;
   da_save_state last_state; /* and error: how it stood when it was closed */
   da_err last_err;
@@ -65,6 +68,21 @@ void da_agent_changed(da_agent *a);
 
 /* Queues the change that there was no memory for (a->queue_err), if any. */
 int da_agent_requeue(da_agent *a, da_err *err);
+
+/* ---- turns that are not finished (da_agent_journal.c) ---- */
+
+/* Notes how far the turn has come, and queues that to be saved. */
+int da_agent_journal(da_agent *a, const da_history *turn, da_err *err);
+
+/* The messages of the last one, as da_journal_last gives them. */
+int da_agent_unfinished(da_agent *a, da_history *turn, da_err *err);
+
+/* The turn is over, or not to be gone on with. */
+void da_agent_journal_drop(da_agent *a, da_text id);
+
+/* Waits for at most `seconds` for the journal to be saved: 1, 0 not yet. What
+** fails is logged: the turn goes on all the same. */
+int da_agent_journal_saved(da_agent *a, double seconds);
 
 /* Closes the chat provider; no turn may be under way. */
 void da_agent_forget_chat(da_agent *a);

@@ -26,12 +26,30 @@ static void read_meta(da_agent *a) {
   a->created_at = m.created_at;
 }
 
+/* The journal of what was loaded, and with `keep` what the agent's own has
+** more. Without memory for it the load counts as not done. */
+static int read_journal(const da_agent *a, da_buf *journal, da_text meta,
+                        int keep, da_err *err) {
+  const da_text none = {"", 0};
+  da_meta m;
+  int code;
+  da_meta_read(&m, meta);
+  da_journal_merge(journal, none, keep ? da_buf_text(&a->journal) : none,
+                   m.unfinished);
+  code = da_buf_check(journal, "the unfinished turn", err);
+  if (code)
+    da_session_rebase(a->session, keep ? &a->settings.start : &a->queued,
+                      none);
+  return code;
+}
+
 static int put_meta(da_agent *a, da_buf *out) {
   da_meta m;
   if (a->created_at == 0)
     a->created_at = da_wall();
   m.created_at = a->created_at;
   m.usage = a->total;
+  m.unfinished = da_buf_text(&a->journal);
   return da_meta_put(out, &m, da_buf_text(&a->meta));
 }
 
@@ -94,10 +112,13 @@ static int continue_with(da_agent *a, da_history *loaded, da_err *err) {
 static int load(da_agent *a, int keep, da_err *err) {
   da_history history = DA_HISTORY_EMPTY;
   const da_usage before = a->total; /* of turns without a session */
-  da_buf meta;
+  da_buf meta, journal;
   int code;
   da_buf_init(&meta, DA_MESSAGE_MAX);
+  da_buf_init(&journal, DA_MESSAGE_MAX);
   code = da_session_load(a->session, &history, &meta, err);
+  if (code == DA_OK)
+    code = read_journal(a, &journal, da_buf_text(&meta), keep, err);
   if (code == DA_OK && keep)
     code = continue_with(a, &history, err);
   else if (code == DA_OK)
@@ -109,6 +130,8 @@ static int load(da_agent *a, int keep, da_err *err) {
     a->history = history;
     da_buf_dispose(&a->meta);
     a->meta = meta;
+    da_buf_dispose(&a->journal);
+    a->journal = journal;
     read_meta(a);
     if (keep)
       da_usage_add(&a->total, &before);
@@ -120,6 +143,7 @@ static int load(da_agent *a, int keep, da_err *err) {
   }
   da_history_dispose(&history);
   da_buf_dispose(&meta);
+  da_buf_dispose(&journal);
   return code;
 }
 
@@ -344,6 +368,7 @@ int da_agent_delete(da_agent *a, const char *id, da_err *err) {
     da_history_dispose(&a->history);
     da_history_dispose(&a->queued);
     da_buf_reset(&a->meta);
+    da_buf_reset(&a->journal);
     read_meta(a);
     memset(&a->last, 0, sizeof a->last);
     da_err_clear(&a->load_err);
@@ -391,6 +416,12 @@ int da_agent_set_history(da_agent *a, da_history *h, da_err *err) {
 
 int da_agent_clear(da_agent *a, da_err *err) {
   da_history empty = DA_HISTORY_EMPTY;
+  int code = da_agent_check_idle(a, err);
+  if (!code)
+    code = da_agent_resolve(a, err);
+  if (code)
+    return code;
+  da_buf_reset(&a->journal);
   return da_agent_set_history(a, &empty, err);
 }
 

@@ -12,11 +12,14 @@ int da_limits_fill(da_limits *l, da_err *err) {
   fill(&l->body, (size_t)64 << 20);
   fill(&l->depth, DA_JSON_DEPTH);
   fill(&l->message, DA_MESSAGE_MAX);
+  fill(&l->result, (size_t)1 << 20);
   if (l->depth > DA_JSON_DEPTH)
     return da_fail(err, DA_EINVAL, "depth must be at most %d", DA_JSON_DEPTH);
   if (l->message > DA_MESSAGE_MAX)
     return da_fail(err, DA_EINVAL, "message must be at most %zu bytes",
                    DA_MESSAGE_MAX);
+  if (l->result > l->message)
+    l->result = l->message;
   return DA_OK;
 }
 

@@ -41,6 +41,8 @@ void da_meta_read(da_meta *m, da_text json) {
   da_text raw;
   memset(&m->usage, 0, sizeof m->usage);
   m->created_at = 0;
+  if (da_json_get(json, "unfinished", &m->unfinished) != DA_JSON_ARRAY)
+    m->unfinished = (da_text){NULL, 0};
   if (da_json_get(json, "usage", &raw) == DA_JSON_OBJECT) {
     m->usage.prompt = tokens(raw, "prompt_tokens");
     m->usage.completion = tokens(raw, "completion_tokens");
@@ -62,7 +64,8 @@ static void put_time(da_buf *out, double seconds) {
 
 static int is_ours(da_text key) {
   return da_json_equals(key, "created_at") ||
-         da_json_equals(key, "updated_at") || da_json_equals(key, "usage");
+         da_json_equals(key, "updated_at") || da_json_equals(key, "usage") ||
+         da_json_equals(key, "unfinished");
 }
 
 /* Whether `object` has a member called `name`, which may be empty or have a
@@ -126,6 +129,10 @@ static void put_ours(da_buf *out, const da_meta *m) {
                 "%lld,\"total_tokens\":%lld}",
                 (long long)m->usage.prompt, (long long)m->usage.completion,
                 (long long)m->usage.total);
+  if (m->unfinished.len > 2) {
+    da_buf_puts(out, ",\"unfinished\":");
+    da_buf_put(out, m->unfinished.data, m->unfinished.len);
+  }
 }
 
 int da_meta_put(da_buf *out, const da_meta *m, da_text former) {
@@ -139,6 +146,8 @@ int da_meta_merge(da_buf *out, da_text base, da_text ours, da_text theirs) {
   const da_text nothing = {"", 0};
   da_meta b, o, t;
   da_usage change;
+  da_buf journal;
+  int failed;
   if (!theirs.len)
     return da_buf_put(out, ours.data, ours.len);
   da_meta_read(&b, base.len ? base : nothing);
@@ -150,8 +159,15 @@ int da_meta_merge(da_buf *out, da_text base, da_text ours, da_text theirs) {
   da_usage_add(&t.usage, &change);
   if (t.created_at == 0)
     t.created_at = o.created_at;
+  da_buf_init(&journal, out->cap);
+  failed =
+      da_journal_merge(&journal, b.unfinished, o.unfinished, t.unfinished);
+  t.unfinished = da_buf_text(&journal);
   put_ours(out, &t);
+  da_buf_dispose(&journal);
   put_others(out, theirs, nothing);
   put_others(out, ours, theirs);
+  if (failed && !out->failed)
+    out->failed = failed;
   return da_buf_puts(out, "}");
 }

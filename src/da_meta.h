@@ -1,14 +1,15 @@
 /* da_meta.h - what is stored beside a session's messages (floor 2): a JSON
 ** object with "created_at", "updated_at", "usage", and whatever others have
-** put there, which is kept. */
+** put there, which is kept; and "unfinished", turns that were broken off. */
 #ifndef DA_META_H
 #define DA_META_H
 
-#include "da_json.h"
+#include "da_journal.h"
 
 typedef struct da_meta {
-  double created_at; /* seconds since 1970; 0: not known */
-  da_usage usage;    /* of all turns since then */
+  double created_at;  /* seconds since 1970; 0: not known */
+  da_usage usage;     /* of all turns since then */
+  da_text unfinished; /* a da_journal; empty: none. Borrowed */
 } da_meta;
 
 /* Whether `json`, which somebody else gave, is such an object. */

@@ -63,6 +63,8 @@ void da_settings_init(da_settings *s) {
   s->timeouts.idle = 120;
   s->timeouts.total = 600;
   (void)da_limits_fill(&s->limits, NULL); /* nothing that could be wrong */
+  s->parallel_tools = -1;
+  s->tool_rounds = 8;
   s->memory = -1;
   s->auto_save = 1;
   s->save_timeout = 5;
@@ -79,6 +81,8 @@ void da_settings_dispose(da_settings *s) {
   strings_dispose(&s->headers);
   members_dispose(&s->members);
   members_dispose(&s->extra);
+  da_toolbox_dispose(&s->tools);
+  free(s->tool_choice);
   da_history_dispose(&s->start);
   da_backend_unref(s->backend);
   da_model_unref(s->own);
@@ -105,7 +109,8 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
   int code;
   *to = *from;
   to->model = to->base_url = to->api_key = to->ca_file = to->proxy = NULL;
-  to->system = to->session_id = NULL;
+  to->system = to->session_id = to->tool_choice = NULL;
+  memset(&to->tools, 0, sizeof to->tools);
   memset(&to->headers, 0, sizeof to->headers);
   memset(&to->members, 0, sizeof to->members);
   memset(&to->extra, 0, sizeof to->extra);
@@ -120,6 +125,8 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
          da_set_string(&to->ca_file, from->ca_file, err) ||
          da_set_string(&to->proxy, from->proxy, err) ||
          da_set_string(&to->session_id, from->session_id, err) ||
+         da_set_string(&to->tool_choice, from->tool_choice, err) ||
+         da_toolbox_copy(&to->tools, &from->tools) ||
          strings_copy(&to->headers, &from->headers) ||
          members_copy(&to->members, &from->members) ||
          members_copy(&to->extra, &from->extra);
@@ -207,6 +214,17 @@ static void put_member(const da_members *m, size_t i, da_buf *out) {
   da_json_put_string(out, m->names.items[i], strlen(m->names.items[i]));
   da_buf_puts(out, ":");
   da_buf_puts(out, m->values.items[i]);
+}
+
+void da_settings_put_member(const da_settings *s, da_buf *out,
+                            const char *name, da_text json) {
+  if (find_member(&s->extra, name) < s->extra.names.count)
+    return;
+  if (out->len)
+    da_buf_puts(out, ",");
+  da_json_put_string(out, name, strlen(name));
+  da_buf_puts(out, ":");
+  da_buf_put(out, json.data, json.len);
 }
 
 int da_settings_put_members(const da_settings *s, da_buf *out) {

@@ -5,6 +5,7 @@
 
 #include "da_provider.h"
 #include "da_store.h"
+#include "da_tool.h"
 #include "deepagent.h"
 
 /* A list of strings, NULL at the end. */
@@ -40,6 +41,14 @@ typedef struct da_settings {
   size_t max_history; /* 0: no limit */
   da_timeouts timeouts;
   da_limits limits; /* none is 0 */
+  /* Tools. */
+  da_toolbox tools;
+  char *tool_choice;   /* NULL: not said */
+  int parallel_tools;  /* -1: not said */
+  size_t tool_rounds;  /* the most of a turn */
+  double tool_timeout; /* seconds; <= 0: none */
+  da_approve_fn approve;
+  void *approve_ctx;
   /* The conversation. */
   int memory; /* -1: as the session says */
   da_history start;
@@ -76,5 +85,9 @@ int da_members_set(da_members *m, const char *name, const char *json,
 /* Appends `"name":value,"name":value`; a value null means that the member is
 ** not to be sent, not even by default. */
 int da_settings_put_members(const da_settings *s, da_buf *out);
+
+/* Appends one more, unless the user's extra has it. */
+void da_settings_put_member(const da_settings *s, da_buf *out,
+                            const char *name, da_text json);
 
 #endif

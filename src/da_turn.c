@@ -4,115 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "da_clock.h"
 #include "da_limits.h"
 #include "da_meta.h"
-
-struct da_turn {
-  da_agent *agent;
-  da_provider *provider;
-  da_call *call;       /* NULL: not begun or ended */
-  da_history messages; /* so far: the user's */
-  da_answer answer;
-};
-
-/* ---- the provider ---- */
-
-static const char key_help[] =
-    "set OPENAI_API_KEY, or give a key when the agent is made";
-
-static int chat_provider(da_agent *a, da_err *err) {
-  const da_settings *s = &a->settings;
-  da_chat_options o;
-  if (a->chat && !a->stale)
-    return DA_OK;
-  da_agent_forget_chat(a);
-  memset(&o, 0, sizeof o);
-  o.name = s->service;
-  o.base_url.data = s->base_url ? s->base_url : "";
-  o.base_url.len = strlen(o.base_url.data);
-  o.api_key.data = s->api_key ? s->api_key : "";
-  o.api_key.len = strlen(o.api_key.data);
-  o.needs_key = s->needs_key;
-  o.key_help = key_help;
-  o.headers = (const char *const *)s->headers.items;
-  o.allow_http = s->allow_http;
-  o.insecure = s->insecure;
-  o.ca_file = s->ca_file;
-  o.proxy = s->proxy;
-  o.limits = s->limits;
-  o.transport = da_runtime_transport;
-  o.transport_ctx = a->runtime;
-  a->stale = 0;
-  return da_provider_chat(&a->chat, &o, err);
-}
-
-int da_agent_check(da_agent *a, da_err *err) {
-  if (a->talking)
-    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
-  return a->settings.own ? DA_OK : chat_provider(a, err);
-}
-
-/* Once, at a turn: by then the logger is there. */
-static void tell_insecure(da_agent *a) {
-  const da_settings *s = &a->settings;
-  if (!s->insecure || s->own || !s->log || a->told_insecure)
-    return;
-  a->told_insecure = 1;
-  da_agent_log(a, DA_WARN, NULL,
-               "certificates are not verified: whoever is in between can "
-               "read the key and change the answers");
-}
-
-static int find_provider(da_agent *a, da_provider **out, da_err *err) {
-  int code = DA_OK;
-  if (a->settings.own) {
-    *out = a->settings.own->provider;
-  } else {
-    code = chat_provider(a, err);
-    *out = a->chat;
-  }
-  return code;
-}
-
-/* ---- starting ---- */
-
-static int request(da_turn *t, da_delta_fn delta, void *ctx, da_err *err) {
-  da_agent *a = t->agent;
-  const da_settings *s = &a->settings;
-  const da_history nothing = DA_HISTORY_EMPTY;
-  da_request r;
-  da_buf members;
-  int code;
-  memset(&r, 0, sizeof r);
-  da_buf_init(&members, DA_MESSAGE_MAX);
-  da_settings_put_members(s, &members);
-  r.model.data = s->model;
-  r.model.len = strlen(s->model);
-  r.system.data = s->system;
-  r.system.len = s->system ? s->system_len : 0;
-  r.members = da_buf_text(&members);
-  r.turn = &t->messages;
-  r.stream = delta != NULL;
-  r.timeouts = s->timeouts;
-  /* Without memory, what the agent starts from goes with each ask. */
-  r.history = da_agent_remembers(a) ? &a->history
-              : s->start.len        ? &s->start
-                                    : &nothing;
-  r.first =
-      s->max_history ? da_history_window(r.history, s->max_history - 1) : 0;
-  code = da_buf_check(&members, "the request", err);
-  da_agent_log(a, DA_DEBUG, NULL, "asking %s with %zu earlier messages",
-               s->model, r.history->len - r.first);
-  if (!code)
-    code = t->provider->ops->start(t->provider, &t->call, &r, &t->answer,
-                                   delta, ctx, err);
-  da_buf_dispose(&members);
-  return code;
-}
+#include "da_turn_state.h"
 
 static void tell_failure(da_agent *a, const da_err *err) {
   da_agent_log(a, DA_WARN, err, "the turn failed: %s", err->message);
 }
+
+/* ---- starting ---- */
 
 /* The user's message, which is the caller's also upon failure, if there is
 ** one. A text that is too large is not even copied. */
@@ -132,6 +33,31 @@ static int question(da_message **out, da_agent *a, da_text text, da_err *err) {
   return code;
 }
 
+static da_turn *turn_new(da_agent *a, da_delta_fn delta, void *ctx) {
+  da_turn *t = calloc(1, sizeof *t);
+  double total = a->settings.timeouts.total;
+  if (!t)
+    return NULL;
+  t->agent = a;
+  t->delta = delta;
+  t->ctx = ctx;
+  t->deadline = total > 0 ? da_deadline(total) : DA_NEVER;
+  da_answer_init(&t->answer);
+  da_history_dispose(&a->fragments);
+  a->talking = 1;
+  return t;
+}
+
+static int started(da_turn **out, da_turn *t, int code, const da_err *err) {
+  if (code) {
+    tell_failure(t->agent, err);
+    da_turn_free(t);
+  } else {
+    *out = t;
+  }
+  return code;
+}
+
 /* The question first: what cannot be sent is refused before any I/O. */
 int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
                   void *ctx, da_err *err) {
@@ -143,55 +69,160 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   if (!code)
     code = da_agent_resolve(a, err);
   if (!code)
-    t = calloc(1, sizeof *t);
+    t = turn_new(a, delta, ctx);
   if (!t) {
     da_message_unref(user);
     return code ? code : da_nomem(err);
   }
-  t->agent = a;
-  da_answer_init(&t->answer);
-  da_answer_limit(&t->answer, a->settings.limits.message);
   code = da_history_append(&t->messages, user) ? da_nomem(err) : DA_OK;
   if (!code)
-    code = find_provider(a, &t->provider, err);
-  a->talking = 1;
-  tell_insecure(a);
-  if (!code)
-    code = request(t, delta, ctx, err);
-  if (!code) {
-    *out = t;
-    return DA_OK;
+    code = da_turn_ask(t, err);
+  return started(out, t, code, err);
+}
+
+int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
+                   da_err *err) {
+  da_history messages;
+  da_turn *t;
+  int code = da_agent_unfinished(a, &messages, err);
+  if (code)
+    return code;
+  t = turn_new(a, delta, ctx);
+  if (!t) {
+    da_history_dispose(&messages);
+    return da_nomem(err);
   }
-  tell_failure(a, err);
-  da_turn_free(t);
+  t->messages = messages;
+  da_turn_resume_calls(t);
+  if (t->state != DA_TURN_CALLING)
+    code = da_turn_ask(t, err);
+  return started(out, t, code, err);
+}
+
+/* ---- working ---- */
+
+/* The turn as it is now is saved before anything else happens in it. */
+static int save_first(da_turn *t, da_turn_state next, da_err *err) {
+  t->state = DA_TURN_SAVING;
+  t->next = next;
+  t->saved_by = da_deadline(t->agent->settings.save_timeout);
+  return da_agent_journal(t->agent, &t->messages, err);
+}
+
+static int step_saving(da_turn *t, double seconds, da_err *err) {
+  double left = da_left(t->saved_by);
+  int saved =
+      da_agent_journal_saved(t->agent, left < seconds ? left : seconds);
+  if (!saved && da_left(t->saved_by) > 0)
+    return 0;
+  if (t->next == DA_TURN_ASKING)
+    return da_turn_ask(t, err);
+  t->state = t->next;
+  return 0;
+}
+
+static void end_call(da_turn *t) {
+  if (t->call)
+    t->provider->ops->end(t->provider, t->call);
+  t->call = NULL;
+}
+
+/* Whether the provider could write down all of its answer. The text has a
+** block of its own from here on, be it empty: taking it cannot fail. */
+static int check_answer(da_turn *t, da_err *err) {
+  int code = da_buf_check(&t->answer.message, "the answer", err);
+  da_buf_put(&t->answer.text, "", 0);
+  return code ? code : da_buf_check(&t->answer.text, "the answer", err);
+}
+
+static int step_asking(da_turn *t, double seconds, da_err *err) {
+  int code = t->provider->ops->step(t->provider, t->call, seconds, err);
+  if (code != 1)
+    return code;
+  end_call(t);
+  code = check_answer(t, err);
+  if (code)
+    return code;
+  da_usage_add(&t->usage, &t->answer.usage);
+  if (!t->answer.calls) {
+    t->state = DA_TURN_ANSWERED;
+    return 1;
+  }
+  code = da_turn_begin_calls(t, err);
+  return code ? code : save_first(t, DA_TURN_CALLING, err);
+}
+
+static int step_calling(da_turn *t, da_err *err) {
+  int code = da_turn_call(t, err);
+  if (code < 0)
+    return code;
+  if (code)
+    return save_first(t, DA_TURN_ASKING, err);
+  return da_agent_journal(t->agent, &t->messages, err);
+}
+
+/* What there was of a turn that is broken off. */
+static int fail(da_turn *t, int code, da_err *err) {
+  if (err->code != code) /* a listener that gave no reason */
+    da_fail(err, code, "the turn was ended (%s)", da_code_name(code));
+  if (t->messages.len > 1)
+    da_history_copy(&t->agent->fragments, &t->messages);
+  tell_failure(t->agent, err);
   return code;
+}
+
+int da_turn_step(da_turn *t, double seconds, da_err *err) {
+  int code = 1;
+  da_err_clear(err);
+  switch (t->state) {
+  case DA_TURN_ASKING:
+    code = step_asking(t, seconds, err);
+    break;
+  case DA_TURN_SAVING:
+    code = step_saving(t, seconds, err);
+    break;
+  case DA_TURN_CALLING:
+    code = step_calling(t, err);
+    break;
+  case DA_TURN_ANSWERED:
+    break;
+  }
+  return code < 0 ? fail(t, code, err) : code;
 }
 
 /* ---- the end ---- */
 
-/* Both messages or none. */
-static int remember(da_turn *t, da_err *err) {
-  da_agent *a = t->agent;
-  da_history next;
-  da_message *answer;
+/* All of the turn's messages or none. */
+static int extend(da_history *to, const da_turn *t, da_err *err) {
+  da_history_iter it;
+  da_message *m, *answer;
   int code =
       da_message_new(&answer, da_buf_text(&t->answer.message), NULL, -1, err);
   if (code)
     return code;
-  if (!da_agent_remembers(a)) {
-    da_message_unref(answer);
-    return DA_OK;
-  }
-  da_history_copy(&next, &a->history);
-  code =
-      da_history_append(&next, da_message_ref(da_history_at(&t->messages, 0)));
+  da_history_begin(&it, &t->messages, 0);
+  while (!code && (m = da_history_next(&it)))
+    code = da_history_append(to, da_message_ref(m));
+  code |= it.failed;
+  da_history_end(&it);
   if (code)
     da_message_unref(answer);
   else
-    code = da_history_append(&next, answer);
+    code = da_history_append(to, answer);
+  return code ? da_nomem(err) : DA_OK;
+}
+
+static int remember(da_turn *t, da_err *err) {
+  da_agent *a = t->agent;
+  da_history next;
+  int code;
+  if (!da_agent_remembers(a))
+    return DA_OK;
+  da_history_copy(&next, &a->history);
+  code = extend(&next, t, err);
   if (code) {
     da_history_dispose(&next);
-    return da_nomem(err);
+    return code;
   }
   da_history_dispose(&a->history);
   a->history = next;
@@ -205,7 +236,7 @@ int da_turn_keep(da_turn *t, da_err *err) {
     tell_failure(a, err);
     return code;
   }
-  a->last = t->answer.usage;
+  a->last = t->usage;
   da_usage_add(&a->total, &a->last);
   a->has_last = 1;
   memcpy(a->finish_reason, t->answer.finish_reason, sizeof a->finish_reason);
@@ -214,32 +245,10 @@ int da_turn_keep(da_turn *t, da_err *err) {
   da_agent_log(a, DA_DEBUG, NULL,
                "answered: %zu bytes, finish reason %s, %lld tokens",
                t->answer.text.len, a->finish_reason, (long long)a->last.total);
+  da_agent_journal_drop(a, da_message_id(da_history_at(&t->messages, 0)));
   if (da_agent_remembers(a))
     da_agent_changed(a);
   return DA_OK;
-}
-
-/* 1 if the provider could write down all of its answer. The text has a block
-** of its own from here on, be it empty: taking it cannot fail. */
-static int answered(da_turn *t, da_err *err) {
-  int code = da_buf_check(&t->answer.message, "the answer", err);
-  da_buf_put(&t->answer.text, "", 0);
-  if (!code)
-    code = da_buf_check(&t->answer.text, "the answer", err);
-  return code ? code : 1;
-}
-
-int da_turn_step(da_turn *t, double seconds, da_err *err) {
-  int code;
-  da_err_clear(err);
-  code = t->provider->ops->step(t->provider, t->call, seconds, err);
-  if (code == 1)
-    code = answered(t, err);
-  if (code < 0 && err->code != code) /* a listener that gave no reason */
-    da_fail(err, code, "the turn was ended (%s)", da_code_name(code));
-  if (code < 0)
-    tell_failure(t->agent, err);
-  return code;
 }
 
 da_text da_turn_text(const da_turn *t) {
@@ -249,61 +258,9 @@ da_text da_turn_text(const da_turn *t) {
 void da_turn_free(da_turn *t) {
   if (!t)
     return;
-  if (t->call)
-    t->provider->ops->end(t->provider, t->call);
+  end_call(t);
   t->agent->talking = 0;
   da_history_dispose(&t->messages);
   da_answer_dispose(&t->answer);
   free(t);
-}
-
-/* ---- from C ---- */
-
-static int talk(da_agent *a, const char *question, da_delta_fn delta,
-                void *ctx, char **text, da_err *err) {
-  da_text q = {question, strlen(question)};
-  da_turn *t;
-  int code = da_turn_start(&t, a, q, delta, ctx, err);
-  if (code)
-    return code;
-  do
-    code = da_turn_step(t, 3600, err);
-  while (code == 0);
-  if (code == 1)
-    code = da_turn_keep(t, err);
-  if (code == DA_OK)
-    *text = da_buf_take(&t->answer.text, NULL);
-  da_turn_free(t);
-  return code;
-}
-
-int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err) {
-  return talk(a, question, NULL, NULL, text, err);
-}
-
-static int no_delta(void *ctx, da_text delta, da_err *err) {
-  (void)ctx;
-  (void)delta;
-  (void)err;
-  return DA_OK;
-}
-
-int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
-                    void *ctx, char **text, da_err *err) {
-  return talk(a, question, delta ? delta : no_delta, ctx, text, err);
-}
-
-int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err) {
-  int code = da_agent_resolve(a, err);
-  if (code)
-    return code;
-  if (last)
-    *last = a->last;
-  if (total)
-    *total = a->total;
-  return DA_OK;
-}
-
-const char *da_agent_finish_reason(const da_agent *a) {
-  return a->finish_reason;
 }

@@ -1,5 +1,6 @@
 /* da_turn.h - one turn as a machine that is stepped (floor 5): request,
-** deltas, answer, and only then a change of the conversation. */
+** deltas, answer; where the answer asks for tools, their results and the next
+** request; and only at the end a change of the conversation. */
 #ifndef DA_TURN_H
 #define DA_TURN_H
 
@@ -15,8 +16,14 @@ int da_agent_check(da_agent *a, da_err *err);
 int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
                   void *ctx, da_err *err);
 
-/* Works for at most about `seconds`. 1: the answer is there; 0: not yet;
-** negative: failed, everything is as it was. */
+/* Goes on with the agent's last turn that was not finished. A call of which no
+** result is known runs again if its tool is idempotent, else the model is told
+** so. DA_ENOTFOUND: there is none; DA_ECORRUPT. */
+int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
+                   da_err *err);
+
+/* Works for at most about `seconds`, or as long as a tool runs. 1: the answer
+** is there; 0: not yet; negative: failed, the conversation is as it was. */
 int da_turn_step(da_turn *t, double seconds, da_err *err);
 
 /* The answer's text, after a step returned 1; until da_turn_free. */

@@ -162,6 +162,47 @@ int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err);
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err);
 
+/* ---- tools ---- */
+
+/* Copies what `tool` points to, and takes its ctx, which is dropped also upon
+** failure. The same name again replaces the former. DA_EINVAL. */
+int da_agent_add_tool(da_agent *a, const da_tool *tool, da_err *err);
+
+/* Appends to a tool's result. DA_ETOOLARGE beyond da_limits.result, then the
+** model reads that instead. */
+int da_tool_put(da_tool_result *r, const char *bytes, size_t len);
+
+/* "auto", "none", "required", or a tool's name; NULL: not sent. What forces a
+** call is for the first request of a turn. DA_EINVAL at the turn if there is
+** no such tool. */
+int da_agent_set_tool_choice(da_agent *a, const char *choice, da_err *err);
+
+/* Whether one answer may have several calls; < 0: the service's default. */
+void da_agent_set_parallel_tools(da_agent *a, int on);
+
+/* Default 8: a turn in which the model asks for tools once more ends with
+** DA_ETOOLLIMIT. */
+void da_agent_set_max_tool_rounds(da_agent *a, size_t rounds);
+
+/* What da_tool_call.seconds says; <= 0: what is left of the turn. */
+void da_agent_set_tool_timeout(da_agent *a, double seconds);
+
+/* Asked before each run. NULL: nobody. */
+void da_agent_on_tool_call(da_agent *a, da_approve_fn fn, void *ctx);
+
+/* Goes on with the last turn that tools were called in and that was not
+** finished: it failed, or the program ended. Of a call that has no result the
+** model is told that it was interrupted, unless its tool is idempotent: then
+** it runs again. `delta` may be NULL. DA_ENOTFOUND: there is none. */
+int da_agent_resume(da_agent *a, da_delta_fn delta, void *ctx, char **text,
+                    da_err *err);
+
+/* Forgets it instead. DA_ENOTFOUND. */
+int da_agent_discard_turn(da_agent *a, da_err *err);
+
+/* Its messages so far as a JSON array, from malloc. DA_ENOTFOUND. */
+int da_agent_unfinished_turn(da_agent *a, char **json, da_err *err);
+
 /* Tokens: of this agent's last turn, and of all turns of the session. NULL is
 ** fine. */
 int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err);

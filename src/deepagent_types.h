@@ -110,7 +110,41 @@ typedef struct da_limits {
   size_t message; /* bytes of one message as the JSON that is sent: 256 MiB,
                   ** which is also the most. For questions, answers, and what
                   ** the conversation is set to; what a store has, loads */
+  size_t result;  /* bytes of a tool's result: 1 MiB. A longer one becomes an
+                  ** error that the model reads */
 } da_limits;
+
+/* A call of a tool as the model made it; borrowed, for the time of the run. */
+typedef struct da_tool_call {
+  da_text id, name;
+  da_text arguments;   /* JSON, an object that fits the tool's parameters */
+  unsigned round;      /* 1: the turn's first answer asked for it */
+  double seconds;      /* left for the run; <= 0: no limit */
+  const char *session; /* the agent's session id or NULL */
+} da_tool_call;
+
+/* What a tool gives back: text, UTF-8. */
+typedef struct da_tool_result da_tool_result;
+
+/* A function that the model may call. */
+typedef struct da_tool {
+  const char *name;        /* 1 to 64 of A-Z a-z 0-9 _ - */
+  const char *description; /* for the model; NULL: none */
+  const char *parameters;  /* a JSON schema of type "object"; NULL: none */
+  int strict;              /* 1: "strict": true is sent */
+  int idempotent;          /* 1: after a crash it may be run once more */
+  /* DA_OK with the text put into *result (da_tool_put), or negative with
+  ** *err filled, whose message the model then reads as the result. */
+  int (*run)(void *ctx, const da_tool_call *call, da_tool_result *result,
+             da_err *err);
+  void (*drop)(void *ctx); /* when nobody has the tool any more; may be NULL */
+  void *ctx;
+} da_tool;
+
+/* Asked before a tool runs, with arguments that fit. DA_OK: it may; else
+** negative with *err filled: DA_EREFUSED is told to the model, with the
+** message, anything else ends the turn. */
+typedef int (*da_approve_fn)(void *ctx, const da_tool_call *call, da_err *err);
 
 /* A piece of text as it comes: UTF-8, whole characters. 0: go on, else a
 ** negative code, with *err filled, with which the turn ends. */

@@ -93,6 +93,7 @@ static int l_agent_clone(lua_State *L) {
     lua_getiuservalue(L, 1, i);
     lua_setiuservalue(L, 2, i);
   }
+  l_tool_clone(L, to, 2);
   return 1;
 }
 
@@ -345,6 +346,7 @@ void l_agent_open(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"ask", l_agent_ask},
       {"stream", l_agent_stream},
+      {"resume", l_agent_resume},
       {"get_history", l_agent_get_history},
       {"set_history", l_agent_set_history},
       {"clear", l_agent_clear},

@@ -1,6 +1,6 @@
 /* lua_agent.h - the agent object (floor 7). lua_agent.c has its life and its
 ** sessions, lua_talk.c ask and stream, lua_history.c the conversation,
-** lua_settings.c and lua_limits.c the with_... methods. */
+** lua_settings.c, lua_limits.c and lua_tool.c the with_... methods. */
 #ifndef LUA_AGENT_H
 #define LUA_AGENT_H
 
@@ -15,7 +15,9 @@ enum {
   L_ON_STREAM,
   L_BACKEND,
   L_PROVIDER,
-  L_VALUES = L_PROVIDER
+  L_TOOLS, /* a table of its own: name -> {run = function} */
+  L_ON_TOOL_CALL,
+  L_VALUES = L_ON_TOOL_CALL
 };
 
 typedef struct l_agent {
@@ -39,9 +41,23 @@ int l_answer(lua_State *L, int code, const da_err *err);
 /* Adds the with_... methods to the table at the top of the stack. */
 void l_settings_open(lua_State *L);
 
+/* For setters: the agent, or raises what the core refuses as the fault of
+** argument `arg`. */
+int l_setter_done(lua_State *L, int code, const da_err *err, int arg);
+
+/* ... and which set the function, or nil for none, at index 2 as the user
+** value. */
+int l_set_function(lua_State *L, int value);
+
+/* lua_tool.c: adds its methods to the table at the top; a clone's own tools
+** and who is asked about their calls. */
+void l_tool_open(lua_State *L);
+void l_tool_clone(lua_State *L, l_agent *to, int index);
+
 /* Methods that live in files of their own. */
 int l_agent_ask(lua_State *L);
 int l_agent_stream(lua_State *L);
+int l_agent_resume(lua_State *L);
 void l_talk_open(lua_State *L);
 int l_agent_get_history(lua_State *L);
 int l_agent_set_history(lua_State *L);

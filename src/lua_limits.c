@@ -7,11 +7,9 @@ static size_t *field_of(da_limits *l, const char *name) {
   const struct {
     const char *name;
     size_t *field;
-  } fields[] = {{"line", &l->line},
-                {"header", &l->header},
-                {"body", &l->body},
-                {"depth", &l->depth},
-                {"message", &l->message}};
+  } fields[] = {{"line", &l->line},       {"header", &l->header},
+                {"body", &l->body},       {"depth", &l->depth},
+                {"message", &l->message}, {"result", &l->result}};
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
     if (strcmp(fields[i].name, name) == 0)
       return fields[i].field;
@@ -35,8 +33,8 @@ static void take(lua_State *L, da_limits *l) {
   }
 }
 
-/* with_limits{line =, header =, body =, depth =, message =}: what is not
-** given stays as it is. */
+/* with_limits{line =, header =, body =, depth =, message =, result =}: what
+** is not given stays as it is. */
 int l_with_limits(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_limits limits = a->agent->settings.limits;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "da_tool_calls.h"
 #include "lua_json.h"
 
 typedef struct l_provider {
@@ -223,6 +224,7 @@ static void take_message(lua_State *L, int index, da_call *c) {
   da_buf_puts(&a->message, "{");
   da_buf_put(&a->message, tail.data, tail.len);
   da_message_content(m, &a->text);
+  a->calls = da_tool_calls_count(da_message_json(m));
   if (da_message_role(m) != DA_ROLE_ASSISTANT)
     wrong(c, "returned a message that is not the assistant's");
   else if (!has_text(m))

@@ -11,7 +11,7 @@ typedef struct l_runtime {
   lua_State *main;     /* the state's main thread */
   lua_State *L;        /* who called into the core; NULL outside */
   double timeout;      /* seconds for a function of a backend in Lua */
-  double deadline;     /* da_now() when the one that runs is stopped */
+  double deadline;     /* da_now() when what l_timed_call runs is stopped */
   da_call *calls;      /* of providers in Lua that run, innermost first */
   lua_Integer serial;  /* the last of them had this number */
 } l_runtime;
@@ -39,6 +39,13 @@ static inline void l_leave(l_runtime *r, l_frame before) {
   r->L = before.L;
   r->timeout = before.timeout;
 }
+
+/* lua_pcall without results, of a function that is stopped after so many
+** seconds, > 0. A C function that hangs cannot be stopped. */
+int l_timed_call(l_runtime *r, lua_State *L, int nargs, double seconds);
+
+/* Whether what such a call left at the top of the stack says so. */
+int l_timed_out(lua_State *L);
 
 #define L_DEFAULT_TIMEOUT 5.0 /* of a backend's own methods, seconds */
 

@@ -9,8 +9,7 @@
 #include "lua_history.h"
 #include "lua_json.h"
 
-/* What the core refuses is the argument's fault. */
-static int done(lua_State *L, int code, const da_err *err, int arg) {
+int l_setter_done(lua_State *L, int code, const da_err *err, int arg) {
   if (code == DA_ENOMEM)
     return l_raise_nomem(L);
   if (code) {
@@ -77,8 +76,8 @@ static int set_member(lua_State *L, l_agent *a, const char *name, int arg) {
   da_buf *json = l_buf_push(L, DA_MESSAGE_MAX);
   da_err err;
   l_json_put(L, arg, json, name, arg);
-  return done(L, da_agent_set_member(a->agent, name, json->data, &err), &err,
-              2);
+  return l_setter_done(
+      L, da_agent_set_member(a->agent, name, json->data, &err), &err, 2);
 }
 
 static int l_with_temperature(lua_State *L) {
@@ -168,11 +167,11 @@ static int l_with_extra(lua_State *L) {
       code = set ? da_agent_set_extra(a->agent, name, json->data, &err)
                  : da_member_check(name, &err);
       if (code)
-        return done(L, code, &err, 2);
+        return l_setter_done(L, code, &err, 2);
       lua_pop(L, 1);
     }
   }
-  return done(L, DA_OK, NULL, 2);
+  return l_setter_done(L, DA_OK, NULL, 2);
 }
 
 static int l_with_system(lua_State *L) {
@@ -180,14 +179,16 @@ static int l_with_system(lua_State *L) {
   size_t len;
   const char *text = check_string(L, 2, &len);
   da_err err;
-  return done(L, da_agent_set_system(a->agent, text, len, &err), &err, 2);
+  return l_setter_done(L, da_agent_set_system(a->agent, text, len, &err), &err,
+                       2);
 }
 
 static int l_with_header(lua_State *L) {
   l_agent *a = l_agent_check(L);
   const char *name = check_plain(L, 2), *value = check_plain(L, 3);
   da_err err;
-  return done(L, da_agent_add_header(a->agent, name, value, &err), &err, 2);
+  return l_setter_done(L, da_agent_add_header(a->agent, name, value, &err),
+                       &err, 2);
 }
 
 static double *timeout_field(da_timeouts *t, const char *name) {
@@ -218,7 +219,7 @@ static int l_with_timeout(lua_State *L) {
     }
   }
   da_agent_set_timeouts(a->agent, &t);
-  return done(L, DA_OK, NULL, 2);
+  return l_setter_done(L, DA_OK, NULL, 2);
 }
 
 /* ---- the conversation ---- */
@@ -226,13 +227,13 @@ static int l_with_timeout(lua_State *L) {
 static int l_with_memory(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_agent_set_memory(a->agent, check_boolean(L, 2, 1));
-  return done(L, DA_OK, NULL, 2);
+  return l_setter_done(L, DA_OK, NULL, 2);
 }
 
 static int l_with_max_history(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_agent_set_max_history(a->agent, (size_t)check_count(L, 2));
-  return done(L, DA_OK, NULL, 2);
+  return l_setter_done(L, DA_OK, NULL, 2);
 }
 
 static int l_with_messages(lua_State *L) {
@@ -241,7 +242,7 @@ static int l_with_messages(lua_State *L) {
   da_err err;
   luaL_checktype(L, 2, LUA_TTABLE);
   h = l_history_take(L, 2, 2);
-  return done(L, da_agent_set_start(a->agent, h, &err), &err, 2);
+  return l_setter_done(L, da_agent_set_start(a->agent, h, &err), &err, 2);
 }
 
 /* ---- the session ---- */
@@ -253,9 +254,10 @@ static int l_with_session_id(lua_State *L) {
   da_err err;
   if (strlen(id) != len) {
     da_fail(&err, DA_EID, "a session id must not have a control character");
-    return done(L, DA_EID, &err, 2);
+    return l_setter_done(L, DA_EID, &err, 2);
   }
-  return done(L, da_agent_set_session_id(a->agent, id, &err), &err, 2);
+  return l_setter_done(L, da_agent_set_session_id(a->agent, id, &err), &err,
+                       2);
 }
 
 static int l_with_memory_backend(lua_State *L) {
@@ -277,21 +279,21 @@ static int l_with_memory_backend(lua_State *L) {
   b = l_backend_push(L, 2, 2);
   code = da_agent_set_backend(a->agent, b, &err);
   if (code)
-    return done(L, code, &err, 2);
+    return l_setter_done(L, code, &err, 2);
   lua_setiuservalue(L, 1, L_BACKEND);
-  return done(L, DA_OK, NULL, 2);
+  return l_setter_done(L, DA_OK, NULL, 2);
 }
 
 static int l_with_auto_save(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_agent_set_auto_save(a->agent, check_boolean(L, 2, -1));
-  return done(L, DA_OK, NULL, 2);
+  return l_setter_done(L, DA_OK, NULL, 2);
 }
 
 static int l_with_save_timeout(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_agent_set_save_timeout(a->agent, check_seconds(L, 2));
-  return done(L, DA_OK, NULL, 2);
+  return l_setter_done(L, DA_OK, NULL, 2);
 }
 
 static int l_with_on_conflict(lua_State *L) {
@@ -301,13 +303,12 @@ static int l_with_on_conflict(lua_State *L) {
   l_agent *a = l_agent_check(L);
   int i = luaL_checkoption(L, 2, NULL, names);
   da_agent_set_on_conflict(a->agent, policies[i]);
-  return done(L, DA_OK, NULL, 2);
+  return l_setter_done(L, DA_OK, NULL, 2);
 }
 
 /* ---- telling ---- */
 
-/* A function or what can be called like one, or nil for none. */
-static int set_function(lua_State *L, int value) {
+int l_set_function(lua_State *L, int value) {
   if (!lua_isnil(L, 2) && !luaL_getmetafield(L, 2, "__call"))
     luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
@@ -319,13 +320,13 @@ static int l_with_logger(lua_State *L) {
   l_agent *a = l_agent_check(L);
   luaL_checkany(L, 2);
   da_agent_set_logger(a->agent, lua_isnil(L, 2) ? NULL : l_agent_log, a);
-  return set_function(L, L_LOGGER);
+  return l_set_function(L, L_LOGGER);
 }
 
 static int l_with_on_stream(lua_State *L) {
   l_agent_check(L);
   luaL_checkany(L, 2);
-  return set_function(L, L_ON_STREAM);
+  return l_set_function(L, L_ON_STREAM);
 }
 
 /* ---- how the service is reached: options of the constructors ---- */
@@ -333,38 +334,38 @@ static int l_with_on_stream(lua_State *L) {
 static int l_set_base_url(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  return done(L, da_agent_set_base_url(a->agent, check_plain(L, 2), &err),
-              &err, 2);
+  return l_setter_done(
+      L, da_agent_set_base_url(a->agent, check_plain(L, 2), &err), &err, 2);
 }
 
 static int l_set_allow_http(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  return done(L,
-              da_agent_set_allow_http(a->agent, check_boolean(L, 2, -1), &err),
-              &err, 2);
+  return l_setter_done(
+      L, da_agent_set_allow_http(a->agent, check_boolean(L, 2, -1), &err),
+      &err, 2);
 }
 
 static int l_set_insecure(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  return done(L,
-              da_agent_set_insecure(a->agent, check_boolean(L, 2, -1), &err),
-              &err, 2);
+  return l_setter_done(
+      L, da_agent_set_insecure(a->agent, check_boolean(L, 2, -1), &err), &err,
+      2);
 }
 
 static int l_set_ca_file(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  return done(L, da_agent_set_ca_file(a->agent, check_plain(L, 2), &err), &err,
-              2);
+  return l_setter_done(
+      L, da_agent_set_ca_file(a->agent, check_plain(L, 2), &err), &err, 2);
 }
 
 static int l_set_proxy(lua_State *L) {
   l_agent *a = l_agent_check(L);
   da_err err;
-  return done(L, da_agent_set_proxy(a->agent, check_plain(L, 2), &err), &err,
-              2);
+  return l_setter_done(
+      L, da_agent_set_proxy(a->agent, check_plain(L, 2), &err), &err, 2);
 }
 
 void l_settings_open(lua_State *L) {
@@ -399,4 +400,5 @@ void l_settings_open(lua_State *L) {
       {"_proxy", l_set_proxy},
       {NULL, NULL}};
   luaL_setfuncs(L, methods, 0);
+  l_tool_open(L);
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "da_clock.h"
 #include "lua_json.h"
 
 typedef struct l_store {
@@ -25,27 +24,6 @@ typedef struct job {
   int code;
   da_err *err;
 } job;
-
-/* ---- interrupting ---- */
-
-static const char interrupted = 0;
-
-/* A Lua function that does not end is stopped; a C function that hangs
-** cannot be. Where it catches that and goes on, it is stopped sooner each
-** time, until no instruction is left to catch it again. A coroutine that was
-** made meanwhile has the hook too, and may outlive the call. */
-static void count_hook(lua_State *L, lua_Debug *ar) {
-  l_runtime *r = l_runtime_get(L);
-  int count = lua_gethookcount(L);
-  (void)ar;
-  if (r->deadline == 0) {
-    lua_sethook(L, NULL, 0, 0);
-  } else if (da_now() > r->deadline) {
-    lua_sethook(L, count_hook, LUA_MASKCOUNT, count > 10 ? count / 10 : 1);
-    lua_pushlightuserdata(L, (void *)&interrupted);
-    lua_error(L);
-  }
-}
 
 /* ---- what the functions give back ---- */
 
@@ -205,7 +183,7 @@ static int l_run(lua_State *L) {
 
 /* An error of the function itself, at the top of the stack. */
 static int raised(lua_State *L, int status, job *j) {
-  if (lua_touserdata(L, -1) == &interrupted)
+  if (l_timed_out(L))
     return da_fail(j->err, DA_ETIMEOUT,
                    "the backend's %s took too long and was stopped",
                    j->function);
@@ -220,27 +198,18 @@ static int raised(lua_State *L, int status, job *j) {
 static int call(job *j) {
   l_runtime *r = j->store->runtime;
   lua_State *L = r->L;
-  lua_Hook hook;
-  double before = r->deadline;
-  int status, mask, count, top;
+  int status, top;
   if (L && !lua_checkstack(L, 20))
     return da_nomem(j->err);
   if (!L)
     return da_fail(j->err, DA_ECLOSED, "the backend cannot be called now");
-  hook = lua_gethook(L);
-  mask = lua_gethookmask(L);
-  count = lua_gethookcount(L);
   top = lua_gettop(L);
-  r->deadline = da_deadline(r->timeout);
-  lua_sethook(L, count_hook, LUA_MASKCOUNT, 1000);
   lua_pushcfunction(L, l_run);
   lua_pushlightuserdata(L, j);
-  status = lua_pcall(L, 1, 0, 0);
+  status = l_timed_call(r, L, 1, r->timeout);
   if (status != LUA_OK)
     j->code = raised(L, status, j);
-  lua_sethook(L, hook, mask, count);
   lua_settop(L, top);
-  r->deadline = before;
   return j->code;
 }
 

@@ -1,6 +1,7 @@
 /* lua_talk.c - ask and stream (floor 7). */
 #include "da_turn.h"
 #include "lua_agent.h"
+#include "lua_json.h"
 
 #define TURN_TYPE "deepagent.turn"
 
@@ -70,6 +71,15 @@ static da_turn **push_turn(lua_State *L, listener *l) {
   return t;
 }
 
+/* What is at index 3 must be nil or can be called. */
+static void check_listener(lua_State *L) {
+  lua_settop(L, 3);
+  if (lua_isnil(L, 3) || lua_isfunction(L, 3))
+    return;
+  luaL_argcheck(L, luaL_getmetafield(L, 3, "__call"), 3, "function expected");
+  lua_settop(L, 3);
+}
+
 /* The listener, or else the agent's own, or nil, at index 3. */
 static void find_listener(lua_State *L, int streaming) {
   lua_settop(L, streaming ? 3 : 2);
@@ -77,11 +87,7 @@ static void find_listener(lua_State *L, int streaming) {
     lua_settop(L, 2);
   if (lua_gettop(L) == 2 && streaming)
     lua_getiuservalue(L, 1, L_ON_STREAM);
-  lua_settop(L, 3);
-  if (lua_isnil(L, 3) || lua_isfunction(L, 3))
-    return;
-  luaL_argcheck(L, luaL_getmetafield(L, 3, "__call"), 3, "function expected");
-  lua_settop(L, 3);
+  check_listener(L);
 }
 
 static int l_text(lua_State *L) {
@@ -101,6 +107,33 @@ static int take_answer(lua_State *L, da_turn *t, da_err *err) {
   return da_turn_keep(t, err);
 }
 
+/* nil and the error, which has what there was of a turn with tools. */
+static int fail_turn(lua_State *L, l_agent *a, const da_err *err) {
+  l_fail(L, err);
+  if (a->agent->fragments.len) {
+    l_history_push(L, &a->agent->fragments);
+    lua_setfield(L, -2, "messages");
+  }
+  return 2;
+}
+
+/* Drives the turn that was begun, with `code`, to its end. */
+static int finish(lua_State *L, l_agent *a, da_turn **t, l_frame before,
+                  int code, da_err *err) {
+  if (code)
+    *t = NULL;
+  else
+    do
+      code = da_turn_step(*t, 3600, err);
+    while (code == 0);
+  if (code == 1)
+    code = take_answer(L, *t, err);
+  l_leave(a->runtime, before);
+  da_turn_free(*t);
+  *t = NULL;
+  return code ? fail_turn(L, a, err) : 1;
+}
+
 static int talk(lua_State *L, int streaming) {
   l_agent *a = l_agent_check(L);
   listener l = {a, NULL};
@@ -115,18 +148,7 @@ static int talk(lua_State *L, int streaming) {
   t = push_turn(L, &l);
   before = l_agent_enter(L, a);
   code = da_turn_start(t, a->agent, text, streaming ? hear : NULL, &l, &err);
-  if (code)
-    *t = NULL;
-  else
-    do
-      code = da_turn_step(*t, 3600, &err);
-    while (code == 0);
-  if (code == 1)
-    code = take_answer(L, *t, &err);
-  l_leave(a->runtime, before);
-  da_turn_free(*t);
-  *t = NULL;
-  return code ? l_fail(L, &err) : 1;
+  return finish(L, a, t, before, code, &err);
 }
 
 int l_agent_ask(lua_State *L) {
@@ -135,6 +157,24 @@ int l_agent_ask(lua_State *L) {
 
 int l_agent_stream(lua_State *L) {
   return talk(L, 1);
+}
+
+/* resume([on_delta]) -> text */
+int l_agent_resume(lua_State *L) {
+  l_agent *a = l_agent_check(L);
+  listener l = {a, NULL};
+  da_turn **t;
+  l_frame before;
+  da_err err;
+  int code;
+  lua_settop(L, 2);
+  lua_pushnil(L);
+  lua_insert(L, 2); /* the listener is at 3 */
+  check_listener(L);
+  t = push_turn(L, &l);
+  before = l_agent_enter(L, a);
+  code = da_turn_resume(t, a->agent, l.turn ? hear : NULL, &l, &err);
+  return finish(L, a, t, before, code, &err);
 }
 
 void l_talk_open(lua_State *L) {

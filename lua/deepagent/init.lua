@@ -5,6 +5,7 @@ if _VERSION ~= "Lua 5.4" then
 end
 
 local core = require "deepagent.core"
+local schema = require "deepagent.schema"
 
 ---@class deepagent -- its functions: types.lua
 local deepagent = {

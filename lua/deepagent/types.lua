@@ -59,6 +59,7 @@
 ---@field retry_after? number seconds that the service asked to wait
 ---@field request_id? string
 ---@field service_code? string the service's own error code
+---@field messages? deepagent.Message[] what there was of a turn with tools
 
 ---A message of the chat-completions protocol. Unknown members are kept.
 ---@class deepagent.Message
@@ -242,6 +243,13 @@ function Backend:restore(name) end
 ---@field extra? table<string, any>
 ---@field timeout? number|deepagent.Timeouts
 ---@field limits? deepagent.Limits
+---@field tool? deepagent.Tool
+---@field tools? deepagent.Tool[]
+---@field tool_choice? "auto"|"none"|"required"|string
+---@field parallel_tools? boolean
+---@field max_tool_rounds? integer
+---@field tool_timeout? number
+---@field on_tool_call? fun(call: deepagent.ToolCall): boolean?, string?
 ---@field session_id? string
 ---@field memory_backend? deepagent.Backend|deepagent.LuaBackend|string
 ---@field auto_save? boolean
@@ -249,6 +257,26 @@ function Backend:restore(name) end
 ---@field on_conflict? "merge"|"error"|"overwrite"
 ---@field logger? deepagent.Logger
 ---@field on_stream? deepagent.OnDelta
+
+-- Tools --------------------------------------------------------------------
+
+---@class deepagent.Tool
+---@field name string 1 to 64 of A-Z a-z 0-9 _ -
+---@field description? string for the model
+---@field parameters? table a JSON schema of an object, or one written short
+---@field run fun(arguments: table, context: deepagent.ToolContext): any, any
+---@field strict? boolean
+---@field idempotent? boolean running it twice does no harm
+
+---@class deepagent.ToolContext
+---@field id string
+---@field name string
+---@field round integer of the turn, from 1
+---@field session_id? string
+---@field seconds? number how long it may take
+
+---@class deepagent.ToolCall: deepagent.ToolContext
+---@field arguments table
 
 -- Agents -------------------------------------------------------------------
 
@@ -325,6 +353,43 @@ function Agent:with_timeout(t) end
 ---@return deepagent.Agent self
 function Agent:with_limits(t) end
 
+---A function that the model may call; the same name again replaces.
+---@param tool deepagent.Tool
+---@return deepagent.Agent self
+function Agent:with_tool(tool) end
+
+---@param list deepagent.Tool[]
+---@return deepagent.Agent self
+function Agent:with_tools(list) end
+
+---What forces a call is for the first request of a turn.
+---@param choice? "auto"|"none"|"required"|string a tool's name
+---@return deepagent.Agent self
+function Agent:with_tool_choice(choice) end
+
+---Whether one answer may have several calls.
+---@param on boolean
+---@return deepagent.Agent self
+function Agent:with_parallel_tools(on) end
+
+---@param n integer default 8; beyond it: "tool_limit"
+---@return deepagent.Agent self
+function Agent:with_max_tool_rounds(n) end
+
+---@param seconds number a tool in Lua that takes longer is stopped
+---@return deepagent.Agent self
+function Agent:with_tool_timeout(seconds) end
+
+---Asked before each call; false, why: it is not made, and the model told why.
+---@param fn? fun(call: deepagent.ToolCall): boolean?, string?
+---@return deepagent.Agent self
+function Agent:with_on_tool_call(fn) end
+
+---The same.
+---@param fn? fun(call: deepagent.ToolCall): boolean?, string?
+---@return deepagent.Agent self
+function Agent:on_tool_call(fn) end
+
 ---The name under which the conversation is stored; what was said before joins
 ---it. Raises "invalid_session_id", and "busy" once the session is in use.
 ---@param id string
@@ -398,6 +463,27 @@ function Agent:usage() end
 ---What the last answer said of itself.
 ---@return deepagent.Last?
 function Agent:last() end
+
+---Goes on with the last turn that called tools and was not finished.
+---@param on_delta? deepagent.OnDelta
+---@return string? text
+---@return deepagent.Error? err
+function Agent:resume(on_delta) end
+
+---Forgets it; true also if there was none.
+---@return true? ok
+---@return deepagent.Error? err
+function Agent:discard_turn() end
+
+---What it has so far; nil without an error if there is none.
+---@return deepagent.Message[]? messages
+---@return deepagent.Error? err
+function Agent:unfinished_turn() end
+
+---A tool that asks this agent.
+---@param t {name: string, description: string?}
+---@return deepagent.Tool
+function Agent:as_tool(t) end
 
 ---@return string?
 function Agent:get_session_id() end

@@ -9,13 +9,14 @@
 static da_err err;
 
 static void defaults(void) {
-  da_limits l = {0, 0, 0, 0, 0}, other = {1, 2, 3, 4, 5};
+  da_limits l = {0, 0, 0, 0, 0, 0}, other = {1, 2, 3, 4, 5, 6};
   CHECK_INT(da_limits_fill(&l, &err), DA_OK);
   CHECK_INT(l.line, 16 << 20);
   CHECK_INT(l.header, 256 << 10);
   CHECK_INT(l.body, 64 << 20);
   CHECK_INT(l.depth, 512);
   CHECK_INT(l.message, 256 << 20);
+  CHECK_INT(l.result, 1 << 20);
   CHECK_INT(da_limits_fill(&l, &err), DA_OK);
   CHECK_INT(da_limits_fill(&other, &err), DA_OK);
   CHECK_INT(other.line, 1);
@@ -23,10 +24,11 @@ static void defaults(void) {
   CHECK_INT(other.body, 3);
   CHECK_INT(other.depth, 4);
   CHECK_INT(other.message, 5);
+  CHECK_INT(other.result, 5); /* it goes into a message */
 }
 
 static void what_they_can_be(void) {
-  da_limits l = {SIZE_MAX, SIZE_MAX, SIZE_MAX, 512, (size_t)256 << 20};
+  da_limits l = {SIZE_MAX, SIZE_MAX, SIZE_MAX, 512, (size_t)256 << 20, 7};
   CHECK_INT(da_limits_fill(&l, &err), DA_OK);
   l.depth++;
   CHECK_INT(da_limits_fill(&l, &err), DA_EINVAL);
@@ -40,7 +42,7 @@ static void what_they_can_be(void) {
 /* What is ours of a message, its id and its time, does not count. */
 static void messages(void) {
   static const char wire[] = "{\"role\":\"user\",\"content\":\"Hi\"}";
-  da_limits l = {0, 0, 0, 0, sizeof wire - 1};
+  da_limits l = {0, 0, 0, 0, sizeof wire - 1, 0};
   da_history h = DA_HISTORY_EMPTY;
   da_text text = {"Hi", 2};
   da_message *m;
@@ -61,7 +63,7 @@ static void messages(void) {
 
 static void agents(void) {
   static const char hi[] = "{\"role\":\"user\",\"content\":\"Hi\"}";
-  da_limits l = {0, 0, 0, 0, 0};
+  da_limits l = {0, 0, 0, 0, 0, 0};
   da_runtime *rt;
   da_agent *a, *b;
   char *answer;

@@ -8,10 +8,11 @@ local FLOORS = {
   da_json = 0, da_version = 0,
 
   da_message = 1.1, da_id_set = 1.2, da_history = 1.3, da_limits = 1.4,
+  da_tool_calls = 1.2, da_schema = 1.1,
 
   -- Public headers; these two may be included from the ground floor on.
   deepagent_types = 0, deepagent_store = 2,
-  da_session_id = 2.1, da_go_peer = 2.1, da_meta = 2.1,
+  da_session_id = 2.1, da_go_peer = 2.1, da_journal = 2.1, da_meta = 2.15,
   da_document = 2.2, da_store = 2.3,
 
   file = 3, store_file = 3, store_memory = 3,
@@ -22,7 +23,7 @@ local FLOORS = {
   chat = 4.4, provider_chat = 4.5,
   da_pool = 4.6, da_saver = 4.7, da_channel = 4.7,
 
-  da_settings = 5.1, da_runtime = 5.1, da_agent = 5.2, da_turn = 5.3,
+  da_tool = 5.05, da_settings = 5.1, da_runtime = 5.1, da_agent = 5.2, da_turn = 5.3,
 
   deepagent = 6, -- the public C API; floor 5 implements it
 

@@ -1,0 +1,1 @@
+return { expand = function(t) return t end }

@@ -1,0 +1,31 @@
+/* da_journal.h - turns that are not finished, as a session's metadata keeps
+** them (floor 2): a JSON array, oldest first, of
+**   {"id":"<of its first message>","messages":["<stored line>", ...]}
+** where the lines are strings, so that they survive to the byte also a store
+** that takes metadata apart. The text is what is worked on: what is in it and we do not understand stays
+** as it is. An empty text is an empty journal.
+*/
+#ifndef DA_JOURNAL_H
+#define DA_JOURNAL_H
+
+#include "da_history.h"
+
+/* Puts the turn, which is not empty, in the place of the one with its id, or
+** behind all others. DA_OK or DA_ENOMEM, and then nothing has changed. */
+int da_journal_set(da_buf *journal, const da_history *turn);
+
+/* Takes a turn out; DA_OK also if it is not there. */
+int da_journal_drop(da_buf *journal, da_text id);
+
+/* Takes out the turn that was begun last, whatever is in it. DA_ENOTFOUND,
+** DA_ENOMEM. */
+int da_journal_pop(da_buf *journal, da_err *err);
+
+/* The messages of the turn that was begun last. DA_ENOTFOUND: there is none.
+** DA_ECORRUPT: it has something that is no message. */
+int da_journal_last(da_text journal, da_history *turn, da_err *err);
+
+/* Appends `theirs` with what has changed from `base` to `ours`. */
+int da_journal_merge(da_buf *out, da_text base, da_text ours, da_text theirs);
+
+#endif

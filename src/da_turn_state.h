@@ -1,0 +1,46 @@
+/* da_turn_state.h - what the files of da_turn share. */
+#ifndef DA_TURN_STATE_H
+#define DA_TURN_STATE_H
+
+#include "da_turn.h"
+
+typedef enum da_turn_state {
+  DA_TURN_ASKING,  /* a request is under way */
+  DA_TURN_SAVING,  /* the journal is being saved; then `next` */
+  DA_TURN_CALLING, /* the calls of the last answer are run, one a step */
+  DA_TURN_ANSWERED
+} da_turn_state;
+
+struct da_turn {
+  da_agent *agent;
+  da_provider *provider;
+  da_call *call; /* NULL: not begun or ended */
+  da_delta_fn delta;
+  void *ctx;
+  da_history messages; /* the user's, then answers with calls, and results */
+  da_answer answer;    /* the last one */
+  da_turn_state state, next;
+  double deadline; /* da_now() when the whole must be over */
+  double saved_by; /* da_now() when saving is not waited for any more */
+  size_t first;    /* message of the conversation that is sent */
+  size_t asked;    /* index in messages of the answer whose calls are run */
+  size_t
+      doubtful;   /* calls before this one may have been run before: a crash */
+  unsigned round; /* of tools, from 1 */
+  da_usage usage; /* of all its answers */
+};
+
+/* da_turn_ask.c: begins the next request. */
+int da_turn_ask(da_turn *t, da_err *err);
+
+/* da_turn_tools.c: whether the answer may call tools: DA_ETOOLLIMIT ...; then
+** its calls become part of the turn. */
+int da_turn_begin_calls(da_turn *t, da_err *err);
+
+/* Goes on with the calls that a turn of before has not finished, if any. */
+void da_turn_resume_calls(da_turn *t);
+
+/* Runs the next call; 1: all have results, 0: not yet. */
+int da_turn_call(da_turn *t, da_err *err);
+
+#endif

@@ -1,0 +1,189 @@
+/* da_turn_tools.c - the tool calls of a turn (floor 5): each gets one result,
+** in order. What goes wrong in a tool is told to the model, as a result. */
+#include <string.h>
+
+#include "da_clock.h"
+#include "da_schema.h"
+#include "da_tool_calls.h"
+#include "da_turn_state.h"
+#include "da_utf8.h"
+
+static da_text calls_of(const da_turn *t) {
+  return da_message_json(da_history_at(&t->messages, t->asked));
+}
+
+/* As many calls have a result. */
+static size_t answered(const da_turn *t) {
+  return t->messages.len - t->asked - 1;
+}
+
+int da_turn_begin_calls(da_turn *t, da_err *err) {
+  const da_settings *s = &t->agent->settings;
+  da_message *m;
+  int code;
+  if (t->round >= s->tool_rounds)
+    return da_fail(err, DA_ETOOLLIMIT,
+                   "the model still asks for tools after %u rounds", t->round);
+  code = da_message_new(&m, da_buf_text(&t->answer.message), NULL, -1, err);
+  if (code)
+    return code;
+  if (da_history_append(&t->messages, m))
+    return da_nomem(err);
+  t->round++;
+  t->asked = t->messages.len - 1;
+  t->doubtful = 0;
+  return DA_OK;
+}
+
+void da_turn_resume_calls(da_turn *t) {
+  size_t n = t->messages.len;
+  while (n > 0 &&
+         da_message_role(da_history_at(&t->messages, n - 1)) == DA_ROLE_TOOL)
+    n--;
+  if (n == 0)
+    return;
+  t->asked = n - 1;
+  t->doubtful = da_tool_calls_count(calls_of(t));
+  if (answered(t) < t->doubtful) {
+    t->round = 1;
+    t->state = DA_TURN_CALLING;
+  }
+}
+
+/* ---- one call ---- */
+
+static int unknown_tool(const da_turn *t, da_text name, da_err *why) {
+  const da_toolbox *tools = &t->agent->settings.tools;
+  da_buf list;
+  da_buf_init(&list, 400);
+  for (size_t i = 0; i < tools->count; i++)
+    da_buf_printf(&list, "%s%s", i ? ", " : "", tools->items[i]->tool.name);
+  da_fail(why, DA_ENOTFOUND, "there is no tool '%.*s'; there are: %s",
+          (int)(name.len > 64 ? 64 : name.len), name.data,
+          da_buf_text(&list).data);
+  da_buf_dispose(&list);
+  return why->code;
+}
+
+/* Empty arguments are those of a tool that has none. */
+static int check_arguments(const da_tool *tool, da_text *arguments,
+                           da_err *why) {
+  const da_text none = {"{}", 2};
+  da_text schema = {tool->parameters, 0};
+  da_json j;
+  if (!arguments->len)
+    *arguments = none;
+  if (da_json_check(*arguments, why))
+    return why->code;
+  da_json_init(&j, *arguments);
+  if (da_json_peek(&j) != DA_JSON_OBJECT)
+    return da_fail(why, DA_EINVAL, "the arguments must be a JSON object");
+  if (!tool->parameters)
+    return DA_OK;
+  schema.len = strlen(tool->parameters);
+  return da_schema_validate(schema, *arguments, why);
+}
+
+static double time_left(const da_turn *t) {
+  double limit = t->agent->settings.tool_timeout;
+  double left = da_left(t->deadline);
+  return limit > 0 && limit < left ? limit
+         : t->deadline == DA_NEVER ? 0
+                                   : left;
+}
+
+static int run(da_turn *t, da_tool_entry *e, const da_tool_call *call,
+               da_tool_result *result, da_err *why) {
+  da_text text;
+  int code;
+  e->refs++; /* it may be replaced meanwhile */
+  da_err_clear(why);
+  code = e->tool.run(e->tool.ctx, call, result, why);
+  da_tool_unref(e);
+  if (code && why->code != code)
+    return da_fail(why, code, "the tool failed (%s)", da_code_name(code));
+  if (code)
+    return code;
+  if (result->text.failed == DA_ETOOLARGE)
+    return da_fail(why, DA_ETOOLARGE, "the result is larger than %zu bytes",
+                   t->agent->settings.limits.result);
+  text = da_buf_text(&result->text);
+  if (da_utf8_check(text.data, text.len) != text.len)
+    return da_fail(why, DA_EUTF8, "the result is not valid UTF-8");
+  return result->text.failed;
+}
+
+/* DA_OK with a result, or why there is none, which the model is told; *fatal:
+** the turn cannot go on instead. */
+static int attempt(da_turn *t, da_tool_call *call, size_t i,
+                   da_tool_result *result, int *fatal, da_err *why) {
+  const da_settings *s = &t->agent->settings;
+  da_tool_entry *e = da_toolbox_find(&s->tools, call->name);
+  int code;
+  if (!e)
+    return unknown_tool(t, call->name, why);
+  if (i < t->doubtful && !e->tool.idempotent)
+    return da_fail(why, DA_ECANCELLED,
+                   "the call was interrupted: it may or may not have been "
+                   "carried out");
+  code = check_arguments(&e->tool, &call->arguments, why);
+  if (!code && s->approve) {
+    da_err_clear(why);
+    code = s->approve(s->approve_ctx, call, why);
+    *fatal = code && code != DA_EREFUSED;
+  }
+  if (!code)
+    code = run(t, e, call, result, why);
+  *fatal |= code == DA_ENOMEM && result->text.failed == DA_ENOMEM;
+  return code;
+}
+
+/* {"error":"..."} in the place of what there may be. */
+static int put_error(da_buf *text, const da_err *why, da_err *err) {
+  text->cap = sizeof why->message * 6 + 64;
+  da_buf_reset(text);
+  da_buf_puts(text, "{\"error\":");
+  da_json_put_string(text, why->message, strlen(why->message));
+  da_buf_puts(text, "}");
+  return da_buf_check(text, "the result", err);
+}
+
+static int add_result(da_turn *t, da_text id, da_text text, da_err *err) {
+  da_message *m;
+  int code = da_tool_calls_answer(&m, id, text, err);
+  if (!code && da_history_append(&t->messages, m))
+    code = da_nomem(err);
+  return code;
+}
+
+int da_turn_call(da_turn *t, da_err *err) {
+  da_agent *a = t->agent;
+  da_text message = calls_of(t);
+  size_t i = answered(t), count = da_tool_calls_count(message);
+  da_tool_calls_item item;
+  da_tool_call call;
+  da_tool_result result;
+  da_err why;
+  int fatal = 0, code = da_tool_calls_get(&item, message, i, err);
+  memset(&call, 0, sizeof call);
+  call.id = item.id;
+  call.name = item.name;
+  call.arguments = item.arguments;
+  call.round = t->round;
+  call.seconds = time_left(t);
+  call.session = a->settings.session_id;
+  da_buf_init(&result.text, a->settings.limits.result);
+  if (!code && attempt(t, &call, i, &result, &fatal, &why)) {
+    if (fatal)
+      *err = why;
+    code = fatal ? why.code : put_error(&result.text, &why, err);
+    da_agent_log(a, DA_WARN, &why, "tool '%.*s': %s",
+                 (int)(call.name.len > 64 ? 64 : call.name.len),
+                 call.name.data, why.message);
+  }
+  if (!code)
+    code = add_result(t, call.id, da_buf_text(&result.text), err);
+  da_buf_dispose(&result.text);
+  da_tool_calls_dispose(&item);
+  return code ? code : i + 1 >= count;
+}
