@@ -7,7 +7,6 @@ local deepagent = require "deepagent"
 local hostile = require "support.hostile"
 local json = require "dkjson"
 
-local LONG = 1 << 20
 local F = { { "f", { a = 1 } } }
 local F_AND_G = { { "f", { a = 1 } }, { "g", { b = 2 } } }
 local NOTHING = {}
@@ -35,7 +34,7 @@ local outcomes = {
   ["164-tool-name-unicode"] = { runs = NOTHING },
   ["165-tool-name-case"] = { runs = NOTHING },
   ["167-tool-args-space"] = { runs = { { "f", {} } } },
-  ["168-tool-args-null"] = { runs = { { "f", {} } } },
+  ["168-tool-args-null"] = { runs = NOTHING },
   ["170-tool-args-number"] = { runs = NOTHING },
   ["171-tool-args-string"] = { runs = NOTHING },
   ["172-tool-args-truncated"] = { runs = NOTHING },
@@ -44,7 +43,8 @@ local outcomes = {
   ["177-tool-args-two-objects"] = { runs = NOTHING },
   ["178-tool-args-python-literals"] = { runs = NOTHING },
   ["179-tool-args-nan"] = { runs = NOTHING },
-  ["181-tool-args-int64"] = { runs = NOTHING },
+  ["181-tool-args-int64"] = { runs = { { "f", { a = 9007199254740993,
+    b = math.maxinteger, c = 2.0 ^ 64 } } } },
   ["182-tool-args-float-exp"] = { runs = NOTHING },
   ["184-tool-args-proto"] = { runs = { { "f", { __proto__ = { x = 1 },
     __index = "y", __gc = "z" } } } },
@@ -56,12 +56,11 @@ local outcomes = {
   ["189-tool-args-control-raw"] = { runs = NOTHING },
   ["191-tool-args-shell"] = { runs = { { "f", { cmd = "; rm -rf / #",
     sql = "'); DROP TABLE sessions;--" } } } },
-  ["196-tool-args-4MiB"] = { runs = { { "f", LONG } } },
+  ["196-tool-args-4MiB"] = { runs = { { "f", { a = "4194304 bytes" } } } },
   ["198-tool-1000-calls"] = { runs = NOTHING, error = "tool_limit" },
   ["199-tool-finish-without-calls"] = { runs = NOTHING, error = "protocol" },
-  ["201-tool-finish-length-cut-args"] = { runs = NOTHING,
-    error = "truncated" },
-  ["204-tool-legacy-function-call"] = { runs = NOTHING, error = "protocol" },
+  ["201-tool-finish-length-cut-args"] = { runs = NOTHING },
+  ["204-tool-legacy-function-call"] = { runs = F },
   ["205-tool-truncated-before-finish"] = { runs = NOTHING,
     error = "truncated" },
 }
@@ -78,8 +77,10 @@ end
 
 --- Tables without metatables, and long strings by their length.
 local function plain(value)
-  if type(value) ~= "table" then
-    return type(value) == "string" and #value > LONG and LONG or value
+  if type(value) == "string" and #value > 10000 then
+    return #value .. " bytes"
+  elseif type(value) ~= "table" then
+    return value
   end
   local copy = {}
   for name, item in pairs(value) do copy[name] = plain(item) end
@@ -161,9 +162,6 @@ describe("hostile servers that ask for tools:", function()
     local runs = {}
     for i, call in ipairs(ran) do
       runs[i] = { call.name, plain(call.arguments) }
-      if expect.runs[i] and expect.runs[i][2] == LONG then
-        runs[i][2] = #runs[i][2].a
-      end
     end
     assert.same(plain(expect.runs), runs, tostring(err))
     if expect.error then
@@ -191,7 +189,7 @@ describe("hostile servers that ask for tools:", function()
   end
 
   for _, case in ipairs(cases) do
-    it(case.file .. ": " .. case.proves, function() check(case) end)
+    it(case.file, function() check(case) end)
   end
 
   it("are answered by nobody else", function()

@@ -34,6 +34,7 @@ typedef struct da_json {
   int fresh;       /* just inside a container: no comma is due */
   int levels;      /* how deep a value that comes may be */
   int counts;      /* 1: what is entered takes from that */
+  int trusted;     /* 1: its strings were checked */
 } da_json;
 
 /* Each value that is consumed may have DA_JSON_DEPTH levels, whatever it
@@ -69,6 +70,10 @@ int da_json_check_depth(da_text text, size_t depth, da_err *err);
 int da_json_error(const da_json *j, da_err *err);
 
 /* ---- reading text that was checked ---- */
+
+/* The text that *j walks was checked: strings are passed without a look at
+** what they hold. Right after da_json_init. */
+void da_json_trust(da_json *j);
 
 /* The value of member `key` of the object `object` (the last of equal
 ** ones); DA_JSON_BAD if there is none or it is not an object. */

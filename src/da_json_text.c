@@ -21,6 +21,7 @@ da_json_type da_json_get(da_text object, const char *key, da_text *raw) {
   da_json j;
   da_text k, v;
   da_json_init(&j, object);
+  da_json_trust(&j);
   if (!da_json_object(&j))
     return DA_JSON_BAD;
   while (da_json_member(&j, &k) == 1) {

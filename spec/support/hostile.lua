@@ -7,6 +7,7 @@
 --   local text, err, agent = servers:ask(case)      -- a line of its index
 --   servers:stop()
 
+local assert = require "luassert"
 local deepagent = require "deepagent"
 local http = require "support.http"
 local json = require "dkjson"

@@ -1,6 +1,7 @@
 -- recorded.lua - has agents send what was recorded, by deepagent's API, as
 -- spec/support/recorded.py tells it, and checks what they get.
 
+local assert = require "luassert"
 local deepagent = require "deepagent"
 local json = require "dkjson"
 

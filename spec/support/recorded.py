@@ -132,7 +132,8 @@ ANY = object()  # whatever it is
 # What is as if it were not there, and, as docs/api.md tells, what is ours to
 # choose: the usage is always asked for in a stream, what the model thought is
 # not sent back, nor is a call's place in its list.
-OF_REQUEST = {"stream": False, "stream_options": ANY, "tools": []}
+OF_REQUEST = {"stream": False, "stream_options": ANY, "tools": [],
+              "tool_choice": "auto"}
 OF_MESSAGE = {"prefix": False, "tool_calls": [], "reasoning": ANY,
               "content": ""}
 OF_CALL = {"type": "function", "index": ANY}
@@ -161,8 +162,9 @@ def message_meaning(message):
 def request_meaning(body):
     body = without(body, OF_REQUEST)
     body["messages"] = [message_meaning(m) for m in body["messages"]]
-    if "tools" in body:
-        body["tools"] = [without(tool, OF_TOOL) for tool in body["tools"]]
+    if "tools" in body: # in any order
+        body["tools"] = sorted((without(tool, OF_TOOL)
+                                for tool in body["tools"]), key=exact)
     return body
 
 
