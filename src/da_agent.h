@@ -14,8 +14,8 @@ struct da_agent {
   /* The conversation. */
   da_history history;
   da_usage last, total;
-  int has_last;
-  char finish_reason[32], model[128], request_id[128];
+  int has_last;     /* there was an answer: */
+  da_answer answer; /* the last one, but for its text */
   /* The session, once it was resolved: at the first use that needs it. */
   int resolved;
   unsigned generation; /* of the runtime when the session was opened */
@@ -59,6 +59,13 @@ int da_agent_check_idle(da_agent *a, da_err *err);
 
 /* The store that the settings mean: a new reference. */
 int da_agent_backend(da_agent *a, da_backend **out, da_err *err);
+
+/* The turn that is over ends with this answer: it is what the agent's last one
+** is from here on. Takes all of it but its text. */
+void da_agent_answered(da_agent *a, da_answer *take);
+
+/* Nothing was answered yet. */
+void da_agent_forget_answer(da_agent *a);
 
 /* Whether turns are kept. */
 int da_agent_remembers(const da_agent *a);

@@ -196,8 +196,8 @@ int da_turn_step(da_turn *t, double seconds, da_err *err) {
 static int extend(da_history *to, const da_turn *t, da_err *err) {
   da_history_iter it;
   da_message *m, *answer;
-  int code =
-      da_message_new(&answer, da_buf_text(&t->answer.message), NULL, -1, err);
+  int code = da_message_answer(&answer, da_buf_text(&t->answer.message),
+                               da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   da_history_begin(&it, &t->messages, 0);
@@ -236,15 +236,11 @@ int da_turn_keep(da_turn *t, da_err *err) {
     tell_failure(a, err);
     return code;
   }
-  a->last = t->usage;
-  da_usage_add(&a->total, &a->last);
-  a->has_last = 1;
-  memcpy(a->finish_reason, t->answer.finish_reason, sizeof a->finish_reason);
-  memcpy(a->model, t->answer.model, sizeof a->model);
-  memcpy(a->request_id, t->answer.request_id, sizeof a->request_id);
-  da_agent_log(a, DA_DEBUG, NULL,
-               "answered: %zu bytes, finish reason %s, %lld tokens",
-               t->answer.text.len, a->finish_reason, (long long)a->last.total);
+  t->answer.usage = t->usage;
+  da_agent_answered(a, &t->answer);
+  da_agent_log(
+      a, DA_DEBUG, NULL, "answered: %zu bytes, finish reason %s, %lld tokens",
+      t->answer.text.len, a->answer.finish_reason, (long long)a->last.total);
   da_agent_journal_drop(a, da_message_id(da_history_at(&t->messages, 0)));
   if (da_agent_remembers(a))
     da_agent_changed(a);

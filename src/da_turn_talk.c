@@ -46,18 +46,3 @@ int da_agent_resume(da_agent *a, da_delta_fn delta, void *ctx, char **text,
   int code = da_turn_resume(&t, a, delta, ctx, err);
   return code ? code : finish(t, text, err);
 }
-
-int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err) {
-  int code = da_agent_resolve(a, err);
-  if (code)
-    return code;
-  if (last)
-    *last = a->last;
-  if (total)
-    *total = a->total;
-  return DA_OK;
-}
-
-const char *da_agent_finish_reason(const da_agent *a) {
-  return a->finish_reason;
-}

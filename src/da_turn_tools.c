@@ -20,15 +20,15 @@ static size_t answered(const da_turn *t) {
 int da_turn_begin_calls(da_turn *t, da_err *err) {
   const da_settings *s = &t->agent->settings;
   da_message *m;
-  int code;
-  if (t->round >= s->tool_rounds)
-    return da_fail(err, DA_ETOOLLIMIT,
-                   "the model still asks for tools after %u rounds", t->round);
-  code = da_message_new(&m, da_buf_text(&t->answer.message), NULL, -1, err);
+  int code = da_message_answer(&m, da_buf_text(&t->answer.message),
+                               da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   if (da_history_append(&t->messages, m))
     return da_nomem(err);
+  if (t->round >= s->tool_rounds)
+    return da_fail(err, DA_ETOOLLIMIT,
+                   "the model still asks for tools after %u rounds", t->round);
   t->round++;
   t->asked = t->messages.len - 1;
   t->doubtful = 0;

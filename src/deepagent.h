@@ -210,6 +210,22 @@ int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err);
 /* The last answer's finish reason, "" if there was none. */
 const char *da_agent_finish_reason(const da_agent *a);
 
+/* What the last answer of this agent said of itself. Texts are JSON, empty
+** where the service sent none. */
+typedef struct da_last {
+  da_text message;   /* the assistant's message */
+  da_text choices;   /* of n > 1: an array of the further choices */
+  da_text logprobs;  /* an object */
+  da_text raw_usage; /* an object: all that the service counted */
+  da_usage usage;    /* of the whole turn */
+  int refused;       /* 1: the message has a refusal and no content */
+  const char *finish_reason, *model, *request_id; /* "": not told */
+} da_last;
+
+/* 1, or 0 if there was no answer yet. Borrowed: until the next turn, or until
+** the session is deleted. */
+int da_agent_last(const da_agent *a, da_last *out);
+
 /* ---- history ---- */
 
 /* Loads the session if that has not been done; DA_OK, or why it cannot be

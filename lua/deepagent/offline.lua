@@ -2,6 +2,8 @@
 --- that it is sent, by a few rules, and says that it is no real model. For
 --- demonstrations and tests; deterministic.
 
+local core = require "deepagent.core"
+
 local offline = { model = "offline" }
 
 local function trim(s)
@@ -103,6 +105,63 @@ local function answer(messages)
     .. 'You said: "%s"'):format(question)
 end
 
+--- A tool that the question names, and the last capitalised word of it as
+--- the tool's first string: "What is the weather in Paris?".
+local function call_for(request, question)
+  for _, tool in ipairs(request.tools or {}) do
+    local f = tool["function"]
+    if question:lower():find(f.name:lower():gsub("_", " "), 1, true) then
+      local arguments, place = {}, nil
+      for word in question:gmatch "%f[%w]%u%w+" do place = word end
+      for _, name in ipairs(f.parameters.required or {}) do
+        local property = (f.parameters.properties or {})[name] or {}
+        if property.type == "string" then
+          arguments[name] = place or question
+          break
+        end
+      end
+      return { id = "call_" .. #request.messages, type = "function",
+        ["function"] = { name = f.name, arguments = core.encode(arguments) } }
+    end
+  end
+end
+
+--- What the tools of this turn gave, if that is what came last.
+local function results(messages)
+  local found = {}
+  for i = #messages, 1, -1 do
+    if messages[i].role ~= "tool" then break end
+    table.insert(found, 1, messages[i].content)
+  end
+  return #found > 0 and "The tool says: " .. table.concat(found, ", ")
+end
+
+--- A value that fits a plain schema: texts are the answer.
+local function fill(s, text)
+  if s.enum then return s.enum[1] end
+  if s.type == "object" then
+    local object = {}
+    for name, property in pairs(s.properties or {}) do
+      object[name] = fill(property, text)
+    end
+    return object
+  end
+  local values = { string = text, integer = 1, number = 1.5, boolean = true,
+    array = core.array {} }
+  local value = values[s.type]
+  if value == nil then return core.null end
+  return value
+end
+
+--- The answer as the request wants it: also JSON.
+local function dress(request, text)
+  local format = request.response_format
+  if not format or format.type == "text" then return text end
+  local wanted = format.json_schema and format.json_schema.schema
+    or { type = "object", properties = { answer = { type = "string" } } }
+  return core.encode(fill(wanted, text))
+end
+
 --- About four bytes a token, as a rough measure.
 local function tokens(s)
   return (#s + 3) // 4
@@ -112,15 +171,24 @@ end
 function offline.provider()
   return {
     complete = function(_, request, on_delta)
-      local text = answer(request.messages)
+      local _, question = split(request.messages)
+      local found = results(request.messages)
+      local call = not found and request.tool_choice ~= "none"
+        and call_for(request, question) or nil
+      local text = call and ""
+        or dress(request, found or answer(request.messages))
       local prompt = 0
       for _, message in ipairs(request.messages) do
         prompt = prompt + tokens(text_of(message))
       end
       for word in text:gmatch "%S+%s*" do on_delta(word) end
-      return { role = "assistant", content = text }, {
+      return {
+        role = "assistant",
+        content = call and core.null or text,
+        tool_calls = call and core.array { call },
+      }, {
         model = offline.model,
-        finish_reason = "stop",
+        finish_reason = call and "tool_calls" or "stop",
         usage = {
           prompt_tokens = prompt,
           completion_tokens = tokens(text),

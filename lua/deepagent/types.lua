@@ -271,6 +271,7 @@ function Backend:restore(name) end
 ---@class deepagent.ToolContext
 ---@field id string
 ---@field name string
+---@field arguments any for run, the JSON text as the model wrote it
 ---@field round integer of the turn, from 1
 ---@field session_id? string
 ---@field seconds? number how long it may take
