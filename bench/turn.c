@@ -214,7 +214,7 @@ int main(void) {
   char what[80];
   work w;
   for (size_t n = 10; n <= 10000; n *= 10)
-    for (int calls = 0; calls < 1; calls++) {
+    for (int calls = 0; calls < 2; calls++) {
       const char *tail = calls ? ", with calls" : "";
       make(&w, n, calls);
       snprintf(what, sizeof what, "request, N=%zu%s", n, tail);

@@ -79,6 +79,15 @@ void da_json_trust(da_json *j);
 ** ones); DA_JSON_BAD if there is none or it is not an object. */
 da_json_type da_json_get(da_text object, const char *key, da_text *raw);
 
+/* The same for several members, in one walk; a type of DA_JSON_BAD, and an
+** empty value: there is none. */
+typedef struct da_json_field {
+  const char *name;
+  da_json_type type;
+  da_text value;
+} da_json_field;
+void da_json_pick(da_text object, da_json_field *fields, size_t n);
+
 /* Whether the raw key or the inside of a raw string equals `s`. */
 int da_json_equals(da_text raw, const char *s);
 

@@ -49,7 +49,9 @@ def usage_of(usage):
     return {
         "prompt": prompt, "completion": completion,
         "total": usage.get("total_tokens") or prompt + completion,
-        "cached": of_prompt.get("cached_tokens") or 0,
+        "cached": of_prompt.get("cached_tokens")
+        or usage.get("prompt_cache_hit_tokens")  # DeepSeek
+        or usage.get("num_cached_tokens") or 0,  # Mistral
         "reasoning": of_completion.get("reasoning_tokens") or 0,
         "audio": (of_prompt.get("audio_tokens") or 0)
         + (of_completion.get("audio_tokens") or 0)}
