@@ -42,7 +42,7 @@ describe("hostile servers:", function()
   teardown(function() servers:stop() end)
 
   local function ask_once(case)
-    local a = servers:agent(case):with_retry { max = 0 }
+    local a = servers:agent(case):with_retry(false)
     local text, err = servers:ask(case, a)
     return text, err, a
   end

@@ -109,7 +109,7 @@ describe("hostile servers that ask for tools:", function()
   --- An agent with tools, and what was run of them.
   local function new_agent(case)
     local ran = {}
-    local a = servers:agent(case, true):with_retry { max = 0 }
+    local a = servers:agent(case, true):with_retry(false)
     for _, name in ipairs { "f", "g", "get_weather", "F_", "execute" } do
       a:with_tool { name = name, description = "a tool",
         parameters = { type = "object" },

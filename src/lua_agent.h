@@ -18,7 +18,9 @@ enum {
   L_PROVIDER,
   L_TOOLS, /* a table of its own: name -> {run = function} */
   L_ON_TOOL_CALL,
-  L_VALUES = L_ON_TOOL_CALL
+  L_FALLBACK, /* a list of others' L_PROVIDER */
+  L_CACHE,
+  L_VALUES = L_CACHE
 };
 
 typedef struct l_agent {
@@ -45,6 +47,7 @@ int l_answer(lua_State *L, int code, const da_err *err);
 
 /* Adds the with_... methods to the table at the top of the stack. */
 void l_settings_open(lua_State *L);
+void l_upkeep_open(lua_State *L); /* likewise */
 
 /* For setters: the agent, or raises what the core refuses as the fault of
 ** argument `arg`. */

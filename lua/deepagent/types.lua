@@ -67,23 +67,52 @@
 ---@field content? string|table|lightuserdata text, parts or deepagent.null
 ---@field id? string made up where it is missing
 ---@field created_at? number seconds since 1970
+---@field usage? table of an answer: the tokens it took, as the service counted
 ---@field json? string its exact text: what it is read from if it is there
 ---@field [string] any
+
+---A part of a message's content, as the chat-completions protocol has it.
+---@class deepagent.Part
+---@field type string "text", "image_url", "input_audio", "file" ...
+---@field [string] any
+
+---Either path, or data, or (of a file) id.
+---@class deepagent.Media
+---@field path? string a regular file
+---@field data? string the bytes
+---@field id? string of a file that the service has already
+---@field name? string of a file: what the service is told it is called
+---@field type? string "image/png" ...; default: what the first bytes say
+---@field detail? string of an image: "low", "high", "auto"
+---@field max_bytes? integer more is refused; default 20 MiB
 
 ---@class deepagent.Tokens
 ---@field prompt_tokens integer
 ---@field completion_tokens integer
 ---@field total_tokens integer
+---@field cached_tokens integer of the prompt: read from the service's cache
+---@field reasoning_tokens integer of the completion: thought, not said
+---@field audio_tokens integer of both: heard or spoken
 
 ---@class deepagent.Usage
 ---@field last deepagent.Tokens of the last turn of this agent
 ---@field total deepagent.Tokens of all turns of the session since it began
 
+---@class deepagent.Choice
+---@field index integer from 0
+---@field finish_reason string
+---@field message deepagent.Message
+
 ---@class deepagent.Last
+---@field message deepagent.Message as the service sent it
 ---@field finish_reason string
 ---@field model string "" where the service told none
 ---@field request_id string "" where the service told none
 ---@field usage deepagent.Tokens
+---@field reasoning? string what the model thought, where the service sends it
+---@field refusal? string why the model refused, where it did
+---@field logprobs? table as the service sent them
+---@field choices? deepagent.Choice[] with n > 1: all, the answer's first
 
 ---@class deepagent.Timeouts
 ---@field connect? number seconds, default 10
@@ -430,12 +459,13 @@ function Agent:with_on_stream(f) end
 ---@return deepagent.Agent self
 function Agent:on_stream(f) end
 
----@param text string
+---A text, or a list of texts and parts: see deepagent.image.
+---@param text string|(string|deepagent.Part)[]
 ---@return string? answer
 ---@return deepagent.Error? err
 function Agent:ask(text) end
 
----@param text string
+---@param text string|(string|deepagent.Part)[]
 ---@param on_delta? deepagent.OnDelta
 ---@return string? answer
 ---@return deepagent.Error? err
@@ -578,6 +608,34 @@ function deepagent.memory_backend() end
 ---@param options? table
 ---@return deepagent.Backend|deepagent.LuaBackend
 function deepagent.backend(name, options) end
+
+---An image for a question, of a file or of bytes in memory.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.image(path, options) end
+
+---An image that the service fetches: https, http or data.
+---@param url string
+---@param options? { detail?: string }
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.image_url(url, options) end
+
+---Audio for a question.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.audio(path, options) end
+
+---A file of any kind for a question.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.file(path, options) end
 
 ---Marks a table as a JSON array: deepagent.array {} is [].
 ---@generic T: table

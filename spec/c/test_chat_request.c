@@ -99,6 +99,35 @@ static void messages_to_the_byte(void) {
              "{\"role\":\"user\",\"content\":\"2\"}]}");
 }
 
+#define SAYS_CALLS "\"tool_calls\":[{ \"id\":\"c\",\"x\":null}]"
+
+/* Calls go back to the byte, with what led to them; what they gave, too. */
+static void calls_go_back(void) {
+  static const char *const wires[] = {
+      "{\"role\":\"user\",\"content\":\"1\"}",
+      "{\"role\":\"assistant\",\"content\":null," SAYS_CALLS ","
+      "\"refusal\":null,\"reasoning_content\":\"r\",\"reasoning\":\"s\","
+      "\"annotations\":[]}",
+      "{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"\","
+      "\"annotations\":[ ],\"n\":null}",
+      "{\"role\":\"assistant\",\"content\":\"x\",\"tool_calls\":[ ],"
+      "\"function_call\":{\"name\":\"\"},\"reasoning\":\"s\"}",
+      "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"data\":\"AAA\","
+      "\"id\":\"audio_1\",\"transcript\":\"Hi\"}}",
+      NULL};
+  da_request r = {0};
+  check_body(r, wires,
+             "{\"model\":\"m\",\"messages\":["
+             "{\"role\":\"user\",\"content\":\"1\"},"
+             "{\"role\":\"assistant\",\"content\":null," SAYS_CALLS
+             ",\"reasoning_content\":\"r\",\"reasoning\":\"s\"},"
+             "{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"\","
+             "\"annotations\":[ ],\"n\":null},"
+             "{\"role\":\"assistant\",\"content\":\"x\"},"
+             "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"id\":"
+             "\"audio_1\"}}]}");
+}
+
 static void bad_requests(void) {
   da_request r = {0};
   da_buf body;
@@ -230,6 +259,7 @@ int main(void) {
   RUN(plain_request);
   RUN(streaming_request);
   RUN(messages_to_the_byte);
+  RUN(calls_go_back);
   RUN(bad_requests);
   RUN(copied_options);
   RUN(refused_options);
