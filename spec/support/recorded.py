@@ -137,7 +137,7 @@ ANY = object()  # whatever it is
 OF_REQUEST = {"stream": False, "stream_options": ANY, "tools": [],
               "tool_choice": "auto"}
 OF_MESSAGE = {"prefix": False, "tool_calls": [], "reasoning": ANY,
-              "content": ""}
+              "content": "", "refusal": ""}
 OF_CALL = {"type": "function", "index": ANY}
 OF_TOOL = {"type": "function"}
 
