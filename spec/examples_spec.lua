@@ -185,6 +185,20 @@ messages: 4, tokens: 6
     home_is_empty()
   end)
 
+  it("structured.lua takes what fits", function()
+    assert.equal([[
+Rome: 3 days by train, 1 notes
+Bari: 2 days by bus, 0 notes
+invalid_output: the answer does not fit its schema: $.days: must be an ]]
+.. [[integer, not a string
+  it said: {"city":"Pisa","days":"two","transport":"bus","notes":[]}
+invalid_output: the answer is not JSON: no value at byte 1
+  it said: I would go to Siena.
+messages: 4
+]], example "structured.lua")
+    home_is_empty()
+  end)
+
   it("embed.c remembers, without Lua", function()
     local build, config = os.getenv "DA_BUILD":match "^(.*)/(%w+)$"
     local said, made = run(("flock %s/.lock make -s -C %s BUILD=%s CONFIG=%s "

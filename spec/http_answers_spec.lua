@@ -54,6 +54,8 @@ describe("an answer", function()
     it("compressed #smoke", function()
       both { gzip = true }
       both { gzip = true, chunk_size = 5, framing = "chunked" }
+      both { deflate = true }
+      both { deflate = true, chunk_size = 5, framing = "close" }
     end)
     it("with status 201", function() both { status = 201 } end)
 

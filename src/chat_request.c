@@ -94,8 +94,9 @@ static int has_calls(da_text json) {
 
 /* Never more than the message's whole text. The walk passes our own members
 ** first, which stand before the tail. */
-static void put_filtered(da_buf *body, da_text json, da_text tail) {
-  int with_calls = has_calls(json);
+static void put_filtered(da_buf *body, da_text json, da_text tail,
+                         int drop_thoughts) {
+  int with_calls = !drop_thoughts && has_calls(json);
   da_json j;
   da_text key, value;
   size_t from = body->len;
@@ -114,10 +115,10 @@ static void put_filtered(da_buf *body, da_text json, da_text tail) {
   da_buf_puts(body, body->len == from ? "{}" : "}");
 }
 
-static void put_message(da_buf *body, const da_message *m) {
+static void put_message(da_buf *body, const da_message *m, int drop_thoughts) {
   da_text tail = da_message_tail(m);
   if (da_message_role(m) == DA_ROLE_ASSISTANT && !is_simple(tail)) {
-    put_filtered(body, da_message_json(m), tail);
+    put_filtered(body, da_message_json(m), tail, drop_thoughts);
   } else {
     da_buf_put(body, "{", 1);
     da_buf_put(body, tail.data, tail.len);
@@ -125,12 +126,13 @@ static void put_message(da_buf *body, const da_message *m) {
 }
 
 /* Each with a comma behind it. */
-static void put_messages(da_buf *body, const da_history *h, size_t from) {
+static void put_messages(da_buf *body, const da_history *h, size_t from,
+                         int drop_thoughts) {
   da_history_iter it;
   da_message *m;
   da_history_begin(&it, h, from);
   while ((m = da_history_next(&it)) != NULL) {
-    put_message(body, m);
+    put_message(body, m, drop_thoughts);
     da_buf_put(body, ",", 1);
   }
   if (it.failed)
@@ -158,7 +160,8 @@ static size_t measure(const da_request *r) {
          (r->history ? measure_messages(r->history, r->first) : 0);
 }
 
-int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
+int chat_build_request(da_buf *body, const da_request *r, int drop_thoughts,
+                       da_err *err) {
   int has_options, rc = da_model_check(r->model, err);
   if (rc != DA_OK)
     return rc;
@@ -182,8 +185,8 @@ int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
     da_buf_puts(body, "},");
   }
   if (r->history)
-    put_messages(body, r->history, r->first);
-  put_messages(body, r->turn, 0);
+    put_messages(body, r->history, r->first, drop_thoughts);
+  put_messages(body, r->turn, 0, drop_thoughts);
   if (!body->failed)
     body->len--; /* the last comma */
   da_buf_puts(body, "]}");

@@ -14,6 +14,7 @@ typedef struct writer {
   const char *what;
   int arg;
   int depth;
+  int sorted; /* the keys of objects */
 } writer;
 
 static int refuse(const writer *w, const char *why) {
@@ -132,6 +133,54 @@ static void put_object(writer *w, int index) {
   da_buf_puts(w->out, "}");
 }
 
+/* Byte by byte: what lua_compare says depends on the locale. */
+static int is_less(lua_State *L, int a, int b) {
+  size_t m, n;
+  const char *s = lua_tolstring(L, a, &m), *t = lua_tolstring(L, b, &n);
+  int order = memcmp(s, t, m < n ? m : n);
+  return order ? order < 0 : m < n;
+}
+
+/* Puts the next key after the one at the top, which is nil at first, in its
+** place: 0 and nothing if there is none. Quadratic, but for what people write
+** by hand, and without memory. */
+static int next_key(writer *w, int index) {
+  lua_State *L = w->L;
+  int last = lua_gettop(L), best = last + 1;
+  lua_pushnil(L);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING)
+      refuse(w, "a table has both kinds of keys, or holes");
+    if ((lua_isnil(L, last) || is_less(L, last, -1)) &&
+        (lua_isnil(L, best) || is_less(L, -1, best)))
+      lua_copy(L, -1, best);
+  }
+  lua_remove(L, last);
+  if (!lua_isnil(L, -1))
+    return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+static void put_sorted(writer *w, int index) {
+  int n = 0;
+  da_buf_puts(w->out, "{");
+  lua_pushnil(w->L);
+  while (next_key(w, index)) {
+    lua_pushvalue(w->L, -1);
+    lua_rawget(w->L, index);
+    if (n++)
+      da_buf_puts(w->out, ",");
+    put_string(w, lua_gettop(w->L) - 1);
+    da_buf_puts(w->out, ":");
+    put(w, lua_gettop(w->L));
+    lua_pop(w->L, 1);
+  }
+  da_buf_puts(w->out, "}");
+}
+
 static void put_table(writer *w, int index) {
   lua_Integer n;
   if (++w->depth > MOST_LEVELS)
@@ -141,6 +190,8 @@ static void put_table(writer *w, int index) {
                              : array_length(w->L, index);
   if (n >= 0)
     put_array(w, index, n);
+  else if (w->sorted)
+    put_sorted(w, index);
   else
     put_object(w, index);
   w->depth--;
@@ -179,14 +230,21 @@ static void check_written(const writer *w) {
 
 void l_json_write(lua_State *L, int index, da_buf *out, const char *what,
                   int arg) {
-  writer w = {L, out, what, arg, 0};
+  writer w = {L, out, what, arg, 0, 0};
   put(&w, lua_absindex(L, index));
 }
 
 void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
                 int arg) {
-  const writer w = {L, out, what, arg, 0};
+  const writer w = {L, out, what, arg, 0, 0};
   l_json_write(L, index, out, what, arg);
+  check_written(&w);
+}
+
+void l_json_put_sorted(lua_State *L, int index, da_buf *out, const char *what,
+                       int arg) {
+  writer w = {L, out, what, arg, 0, 1};
+  put(&w, lua_absindex(L, index));
   check_written(&w);
 }
 
@@ -201,7 +259,7 @@ static da_message *parse(da_text text, da_err *err) {
 ** time: role and content come first. */
 static void put_message(lua_State *L, int index, da_buf *out) {
   static const char *const first[] = {"role", "content"};
-  writer w = {L, out, "it", 0, 0};
+  writer w = {L, out, "it", 0, 0, 0};
   int n = 0;
   da_buf_puts(out, "{");
   for (size_t i = 0; i < 2; i++) {

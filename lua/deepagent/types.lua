@@ -59,6 +59,7 @@
 ---@field retry_after? number seconds that the service asked to wait
 ---@field request_id? string
 ---@field service_code? string the service's own error code
+---@field text? string what there was of the answer when the turn failed
 ---@field messages? deepagent.Message[] what there was of a turn with tools
 
 ---A message of the chat-completions protocol. Unknown members are kept.
@@ -131,6 +132,16 @@
 ---@class deepagent.LogFields
 ---@field session_id? string
 ---@field code? deepagent.Code
+
+---A type of a schema: "string", "integer[]", "number?"; a table with the type
+---at [1] and members of its JSON schema; a table of members; or a JSON schema.
+---See docs/structured.md.
+---@alias deepagent.Schema string|table
+
+---@class deepagent.JsonSchema
+---@field name string 1 to 64 letters, digits, "_", "-"
+---@field schema deepagent.Schema
+---@field strict? boolean default: if the schema is one that services take so
 
 ---@alias deepagent.Level "debug"|"info"|"warn"|"error"
 ---@alias deepagent.Logger fun(level: deepagent.Level, message: string, fields: deepagent.LogFields)
@@ -257,6 +268,9 @@ function Backend:restore(name) end
 ---@field insecure? boolean certificates are not verified; the logger is warned
 ---@field ca_file? string PEM file
 ---@field proxy? string URL, or "env"
+---@field endpoint? string of deepagent.azure, default AZURE_OPENAI_ENDPOINT
+---@field api_version? string of deepagent.azure, default OPENAI_API_VERSION
+---@field token? string of deepagent.azure, instead of a key
 ---@field provider? deepagent.Provider
 ---@field system? string
 ---@field memory? boolean
@@ -270,6 +284,8 @@ function Backend:restore(name) end
 ---@field presence_penalty? number
 ---@field frequency_penalty? number
 ---@field extra? table<string, any>
+---@field json_schema? deepagent.JsonSchema
+---@field json_mode? boolean
 ---@field timeout? number|deepagent.Timeouts
 ---@field limits? deepagent.Limits
 ---@field tool? deepagent.Tool
@@ -368,6 +384,19 @@ function Agent:with_frequency_penalty(x) end
 ---@return deepagent.Agent self
 function Agent:with_extra(members) end
 
+---Answers must be JSON that fits: ask and stream return the decoded value. nil
+---or false: any text will do.
+---@param name? string|deepagent.JsonSchema|false
+---@param schema? deepagent.Schema
+---@param strict? boolean default: if the schema is one that services take so
+---@return deepagent.Agent self
+function Agent:with_json_schema(name, schema, strict) end
+
+---Answers must be JSON of any shape.
+---@param on? boolean default true
+---@return deepagent.Agent self
+function Agent:with_json_mode(on) end
+
 ---@param name string
 ---@param value string
 ---@return deepagent.Agent self
@@ -461,13 +490,13 @@ function Agent:on_stream(f) end
 
 ---A text, or a list of texts and parts: see deepagent.image.
 ---@param text string|(string|deepagent.Part)[]
----@return string? answer
+---@return any answer a string, or what was decoded where JSON is asked for
 ---@return deepagent.Error? err
 function Agent:ask(text) end
 
 ---@param text string|(string|deepagent.Part)[]
 ---@param on_delta? deepagent.OnDelta
----@return string? answer
+---@return any answer a string, or what was decoded where JSON is asked for
 ---@return deepagent.Error? err
 function Agent:stream(text, on_delta) end
 
@@ -584,9 +613,58 @@ local deepagent = {}
 function deepagent.openai(model, key_or_options) end
 
 ---@param model string
+---@param key_or_options? string|deepagent.Options default GROQ_API_KEY
+---@return deepagent.Agent
+function deepagent.groq(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default MISTRAL_API_KEY
+---@return deepagent.Agent
+function deepagent.mistral(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default DEEPSEEK_API_KEY
+---@return deepagent.Agent
+function deepagent.deepseek(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default OPENROUTER_API_KEY
+---@return deepagent.Agent
+function deepagent.openrouter(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default TOGETHER_API_KEY
+---@return deepagent.Agent
+function deepagent.together(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default XAI_API_KEY
+---@return deepagent.Agent
+function deepagent.xai(model, key_or_options) end
+
+---Azure OpenAI.
+---@param deployment string
+---@param key_or_options? string|deepagent.Options default AZURE_OPENAI_API_KEY
+---@return deepagent.Agent
+function deepagent.azure(deployment, key_or_options) end
+
+---On this machine.
+---@param model string
 ---@param options? deepagent.Options
 ---@return deepagent.Agent
 function deepagent.ollama(model, options) end
+
+---On this machine.
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.llamacpp(model, options) end
+
+---On this machine.
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.vllm(model, options) end
 
 ---@param options deepagent.Options
 ---@return deepagent.Agent
@@ -642,3 +720,8 @@ function deepagent.file(path, options) end
 ---@param t T
 ---@return T
 function deepagent.array(t) end
+
+---The whole JSON schema of one that may be written short.
+---@param short deepagent.Schema
+---@return table
+function deepagent.schema(short) end
