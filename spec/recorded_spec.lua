@@ -89,7 +89,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")]]
 
       it("the requests mean the same", function()
         local found = {}
-        for name, list_of in pairs(recorded.differences(port)) do
+        for name, list_of in pairs(recorded.differences(port, way.swapped)) do
           wrong[name] = true
           for _, difference in ipairs(list_of) do
             found[#found + 1] = name .. ", " .. difference

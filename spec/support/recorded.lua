@@ -40,9 +40,9 @@ function recorded.read()
 end
 
 --- What differs, by recording, of the requests that the replay server on
---- that port got.
-function recorded.differences(port)
-  return decode(run_python(port))
+--- that port got; but for whether they ask for a stream, if they are swapped.
+function recorded.differences(port, swapped)
+  return decode(run_python(port .. (swapped and " any" or "")))
 end
 
 -- ---- an agent ---------------------------------------------------------------

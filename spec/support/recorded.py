@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What recordings hold, read by nothing of what is being tested.
 
-usage: recorded.py DIR            what to do with each file, as a JSON array
-       recorded.py DIR PORT       compares the requests that the replay server
-                                  on that port got with those recorded
+usage: recorded.py DIR               what to do with each file, as a JSON array
+       recorded.py DIR PORT [any]    compares the requests that the replay
+                                     server on that port got with those that
+                                     were recorded; `any`: streams or not
 
 The first: an object for each file, with its `name`, `service` (the host),
 `bytes`, how many `interactions` it has, and `conversations`, one for each
@@ -138,8 +139,10 @@ OF_REQUEST = {"stream": False, "stream_options": ANY, "tools": [],
               "tool_choice": "auto"}
 OF_MESSAGE = {"prefix": False, "tool_calls": [], "reasoning": ANY,
               "content": "", "refusal": ""}
-OF_CALL = {"type": "function", "index": ANY}
+OF_CALL = {"type": "function", "index": ANY,
+           "custom": {"input": "", "name": ""}}  # Snowflake's
 OF_TOOL = {"type": "function"}
+OF_SCHEMA = {"strict": False}
 
 
 def without(value, defaults):
@@ -164,7 +167,11 @@ def message_meaning(message):
 def request_meaning(body):
     body = without(body, OF_REQUEST)
     body["messages"] = [message_meaning(m) for m in body["messages"]]
-    if "tools" in body: # in any order
+    if "json_schema" in body.get("response_format", {}):
+        body["response_format"] = dict(
+            body["response_format"], json_schema=without(
+                body["response_format"]["json_schema"], OF_SCHEMA))
+    if "tools" in body:  # in any order
         body["tools"] = sorted((without(tool, OF_TOOL)
                                 for tool in body["tools"]), key=exact)
     return body
@@ -344,27 +351,30 @@ def difference(ours, theirs):
     return f"ours ...{a[start:at + 60]}... theirs ...{b[start:at + 60]}..."
 
 
-def compare(interactions, sent):
+def compare(interactions, sent, any_verb):
     if len(sent) != len(interactions):
         return [f"{len(sent)} requests, not {len(interactions)}"]
     found = []
     for i, (body, interaction) in enumerate(zip(sent, interactions)):
-        if not body: # what we cannot ask for was passed over
+        if not body:  # what we cannot ask for was passed over
             continue
         ours = request_meaning(body)
         theirs = request_meaning(interaction["request"])
+        if any_verb:
+            ours.pop("stream", None)
+            theirs.pop("stream", None)
         if not same(ours, theirs):
             found.append(f"request {i + 1}: " + difference(ours, theirs))
     return found
 
 
-def differences(directory, port):
+def differences(directory, port, any_verb):
     server = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     result = {}
     for name, interactions in read(directory):
         server.request("GET", f"/{name}/_requests")
         sent = json.loads(server.getresponse().read())
-        found = compare(interactions, sent)
+        found = compare(interactions, sent, any_verb)
         if found:
             result[name] = found
     server.close()
@@ -375,7 +385,7 @@ def main():
     if len(sys.argv) == 2:
         result = recordings(sys.argv[1])
     else:
-        result = differences(sys.argv[1], int(sys.argv[2]))
+        result = differences(sys.argv[1], int(sys.argv[2]), len(sys.argv) > 3)
     print(json.dumps(result, indent=1))
 
 
