@@ -22,23 +22,25 @@ struct da_turn {
   da_turn_state state, next;
   double deadline; /* da_now() when the whole must be over */
   double saved_by; /* da_now() when saving is not waited for any more */
-  size_t first;    /* message of the conversation that is sent */
   size_t asked;    /* index in messages of the answer whose calls are run */
-  size_t
-      doubtful;   /* calls before this one may have been run before: a crash */
-  unsigned round; /* of tools, from 1 */
-  da_usage usage; /* of all its answers */
+  size_t doubtful; /* calls before this one may have been run: a crash */
+  unsigned round;  /* of tools, from 1 */
+  da_usage usage;  /* of all its answers */
 };
 
 /* da_turn_ask.c: begins the next request. */
 int da_turn_ask(da_turn *t, da_err *err);
 
-/* da_turn_tools.c: whether the answer may call tools: DA_ETOOLLIMIT ...; then
-** its calls become part of the turn. */
+/* DA_ETIMEOUT once the whole should be over. */
+int da_turn_check_time(const da_turn *t, da_err *err);
+
+/* da_turn_tools.c: whether the answer may call tools: DA_ETOOLLIMIT,
+** DA_ETRUNCATED ...; then its calls become part of the turn. */
 int da_turn_begin_calls(da_turn *t, da_err *err);
 
-/* Goes on with the calls that a turn of before has not finished, if any. */
-void da_turn_resume_calls(da_turn *t);
+/* Goes on with the calls that a turn of before has not finished, if any.
+** DA_ECORRUPT. */
+int da_turn_resume_calls(da_turn *t, da_err *err);
 
 /* Runs the next call; 1: all have results, 0: not yet. */
 int da_turn_call(da_turn *t, da_err *err);
