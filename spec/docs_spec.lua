@@ -6,6 +6,7 @@ local deepagent = require "deepagent"
 
 local ROOT = os.getenv "DA_ROOT" or "."
 local FILES = { "README.md", "docs/api.md", "docs/sessions.md",
+  "docs/content.md",
   "docs/architecture.md", "docs/development.md", "docs/durability.md" }
 
 local function read(path)

@@ -161,6 +161,19 @@ deleted: true
     home_is_empty()
   end)
 
+  it("image.lua sends parts, and stores them", function()
+    assert.equal([[
+message 1 has image/png
+message 1 has image/png, message 3 has application/pdf
+nil	not_found
+nil	unsafe_file
+too_large
+unsupported: what is in memory is no audio: its first bytes say image/png
+invalid_url
+]], example "image.lua")
+    home_is_empty()
+  end)
+
   it("offline_provider.lua calculates", function()
     assert.equal([[
 6 * 7	42

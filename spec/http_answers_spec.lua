@@ -22,6 +22,7 @@ describe("an answer", function()
     options.model = options.model or "m"
     options.base_url = options.base_url or server.url
     options.api_key = KEY
+    options.retry = options.retry or false
     return deepagent.new(options)
   end
 

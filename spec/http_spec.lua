@@ -22,6 +22,7 @@ describe("a request", function()
     options = options or {}
     options.model = options.model or "m"
     options.base_url = options.base_url or server.url
+    options.retry = options.retry or false
     return deepagent.new(options)
   end
 

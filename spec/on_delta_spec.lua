@@ -20,6 +20,7 @@ describe("on_delta", function()
     options = options or {}
     options.model = "m"
     options.base_url = options.base_url or server.url
+    options.retry = options.retry or false
     return deepagent.new(options):with_memory()
   end
 

@@ -23,6 +23,7 @@ describe("refused before anything is sent:", function()
     options.model = options.model or "m"
     options.base_url = options.base_url or server.url
     options.api_key = options.api_key or KEY
+    options.retry = options.retry or false
     return deepagent.new(options)
   end
 

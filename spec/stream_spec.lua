@@ -21,6 +21,7 @@ describe("a stream", function()
     options = options or {}
     options.model = "m"
     options.base_url = server.url
+    options.retry = options.retry or false
     return deepagent.new(options):with_memory()
   end
 

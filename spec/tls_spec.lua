@@ -19,7 +19,7 @@ end
 local function agent(url, options)
   options = options or {}
   options.model, options.base_url, options.api_key = "m", url, KEY
-  return deepagent.new(options):with_timeout(10)
+  return deepagent.new(options):with_timeout(10):with_retry(false)
 end
 
 --- Nothing but a failed handshake came of it.

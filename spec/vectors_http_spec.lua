@@ -100,6 +100,7 @@ describe("hostile servers:", function()
   --- Asks; checks what must hold of any outcome.
   local function ask(case)
     local a = deepagent.new { model = "m", api_key = KEY, memory = true,
+      retry = false,
       base_url = ("http://127.0.0.1:%d/%s"):format(port,
         (case.file:gsub("%.http$", ""))) }
     a:with_timeout(never_idle[case.file] and WITHOUT_IDLE or TIMEOUTS)

@@ -21,6 +21,13 @@ int chat_check_buf(const chat_reply *r, const da_buf *b, da_err *err) {
   return code;
 }
 
+int chat_check_details(const chat_reply *r, const da_answer *a, da_err *err) {
+  int rc = chat_check_buf(r, &a->raw_usage, err);
+  if (rc == DA_OK)
+    rc = chat_check_buf(r, &a->logprobs, err);
+  return rc == DA_OK ? chat_check_buf(r, &a->choices, err) : rc;
+}
+
 /* ---- pieces ---- */
 
 static int put_part(da_buf *out, da_text part, uint32_t *surrogate) {
@@ -56,28 +63,6 @@ int chat_put_content(da_buf *out, da_json_type type, da_text content,
   return out->failed;
 }
 
-static int64_t get_count(da_text usage, const char *name) {
-  da_text raw;
-  int64_t n = 0;
-  if (da_json_get(usage, name, &raw) != DA_JSON_NUMBER)
-    return 0;
-  if (!da_json_int64(raw, &n)) { /* some count in floats: 12.0 */
-    double d = da_json_double(raw);
-    n = d >= 0 && d < 1e15 ? (int64_t)d : 0;
-  }
-  return n > 0 ? n : 0;
-}
-
-void chat_read_usage(da_answer *a, da_text usage) {
-  da_usage *u = &a->usage;
-  u->prompt = get_count(usage, "prompt_tokens");
-  u->completion = get_count(usage, "completion_tokens");
-  u->total = get_count(usage, "total_tokens");
-  if (!u->total && __builtin_add_overflow(u->prompt, u->completion, &u->total))
-    u->total = INT64_MAX;
-  a->has_usage = u->total > 0;
-}
-
 /* The character that an escape stands for, if it is one of ASCII; *i is
 ** where its backslash is, and then its last byte. */
 static char escaped(da_text raw, size_t *i) {
@@ -107,26 +92,17 @@ void chat_copy_name(char *to, size_t size, da_json_type type, da_text raw) {
     to[used] = '\0';
 }
 
-/* ---- calls of tools ---- */
+/* ---- the message ---- */
 
-int chat_is_call(da_json_type type, da_text value) {
-  da_json j;
-  da_text name;
-  if (type == DA_JSON_OBJECT) /* some send one with an empty name */
-    return da_json_get(value, "name", &name) == DA_JSON_STRING && name.len > 2;
-  da_json_init(&j, value);
-  return type == DA_JSON_ARRAY && da_json_array(&j) && da_json_item(&j) == 1;
+int chat_is_cut(const da_answer *a) {
+  return strcmp(a->finish_reason, "length") == 0 ||
+         strcmp(a->finish_reason, "content_filter") == 0;
 }
 
-int chat_check_calls(const chat_reply *r, const da_answer *a, int called,
-                     da_err *err) {
-  if (a->text.len)
-    return DA_OK;
-  if (called)
-    return chat_fail(r, DA_EUNSUPPORTED,
-                     "the model asked for a tool; tools are not supported yet",
-                     err);
-  if (strcmp(a->finish_reason, "tool_calls") == 0)
+int chat_check_calls(const chat_reply *r, const da_answer *a, da_err *err) {
+  if (!a->calls && !a->text.len &&
+      (strcmp(a->finish_reason, "tool_calls") == 0 ||
+       strcmp(a->finish_reason, "function_call") == 0))
     return chat_fail(r, DA_EPROTOCOL,
                      "the answer ends for tool calls and has none", err);
   return DA_OK;
@@ -137,75 +113,114 @@ static int is_call_member(da_text key) {
          da_json_equals(key, "function_call");
 }
 
-/* ---- the message ---- */
-
-static int needs_change(da_text message, int called) {
-  da_text role;
-  return called || da_json_get(message, "role", &role) != DA_JSON_STRING ||
-         !da_json_equals(role, "assistant");
-}
-
-/* To the byte, unless it must not be what it is: a role other than the
-** assistant's would put words into another's mouth. */
-static int keep_message(da_answer *a, da_text message, int called) {
+/* The members but for role, which puts words into another's mouth, and calls,
+** which go to the end. */
+static void put_anew(da_answer *a, da_text message, chat_calls *calls) {
+  da_buf *m = &a->message;
   da_json j;
   da_text key, value;
-  if (!needs_change(message, called))
-    return da_buf_put(&a->message, message.data, message.len);
-  da_buf_puts(&a->message, "{\"role\":\"assistant\"");
+  da_buf_puts(m, "{\"role\":\"assistant\"");
   da_json_init(&j, message);
   da_json_object(&j);
   while (da_json_member(&j, &key) == 1) {
     da_json_value(&j, &value);
-    if (da_json_equals(key, "role") || (called && is_call_member(key)))
+    if (da_json_equals(key, "role") || (calls && is_call_member(key)))
       continue;
-    da_buf_puts(&a->message, ",");
-    da_buf_put(&a->message, key.data - 1,
+    da_buf_puts(m, ",");
+    da_buf_put(m, key.data - 1,
                (size_t)(value.data + value.len - key.data) + 1);
   }
-  return da_buf_puts(&a->message, "}");
+  if (calls && a->calls) {
+    da_buf_puts(m, ",\"tool_calls\":");
+    chat_calls_put(calls, m, chat_is_cut(a));
+  }
+  da_buf_puts(m, "}");
 }
 
-static int has_calls(da_text message) {
-  static const char *const names[] = {"tool_calls", "function_call"};
-  da_text value;
-  for (int i = 0; i < 2; i++) {
-    da_json_type type = da_json_get(message, names[i], &value);
-    if (type != DA_JSON_BAD && chat_is_call(type, value))
-      return 1;
+/* To the byte, unless it must not be what it is. `calls` NULL: they may stay
+** as they are. */
+static int keep_message(const chat_reply *r, da_answer *a, da_text message,
+                        chat_calls *calls, da_err *err) {
+  da_text role;
+  int rc = calls ? chat_calls_check(calls, err) : DA_OK;
+  if (rc != DA_OK) {
+    chat_add_head(r, err);
+    return rc;
   }
-  return 0;
+  rc = chat_check_calls(r, a, err);
+  if (rc != DA_OK)
+    return rc;
+  if (calls || da_json_get(message, "role", &role) != DA_JSON_STRING ||
+      !da_json_equals(role, "assistant"))
+    put_anew(a, message, calls);
+  else
+    da_buf_put(&a->message, message.data, message.len);
+  return chat_check_buf(r, &a->message, err);
+}
+
+int chat_keep_message(const chat_reply *r, da_text message, da_answer *a,
+                      da_err *err) {
+  da_text given = {NULL, 0}, function = {NULL, 0}, name;
+  da_json_type type = da_json_get(message, "tool_calls", &given);
+  int legacy =
+      da_json_get(message, "function_call", &function) == DA_JSON_OBJECT &&
+      da_json_get(function, "name", &name) == DA_JSON_STRING &&
+      name.len > 2; /* some send one with an empty name */
+  chat_calls calls;
+  int rc;
+  if (!legacy &&
+      (type <= DA_JSON_NULL || chat_calls_are_plain(given, &a->calls)))
+    return keep_message(r, a, message, NULL, err);
+  chat_calls_init(&calls, a->message.cap);
+  if (type > DA_JSON_NULL)
+    chat_calls_whole(&calls, given);
+  if (legacy)
+    chat_calls_function(&calls, function);
+  a->calls = chat_calls_count(&calls);
+  rc = keep_message(r, a, message, &calls, err);
+  chat_calls_dispose(&calls);
+  return rc;
 }
 
 static int read_message(const chat_reply *r, da_text message, da_answer *a,
                         da_err *err) {
   da_text content = {NULL, 0}, refusal;
   da_json_type type = da_json_get(message, "content", &content);
-  int called = has_calls(message), rc;
+  int rc;
   if (chat_put_content(&a->text, type, content, NULL) == DA_EPROTOCOL)
     return chat_fail(r, DA_EPROTOCOL, "the answer's content is no text", err);
   if (!a->text.len && !a->text.failed &&
-      da_json_get(message, "refusal", &refusal) == DA_JSON_STRING)
+      da_json_get(message, "refusal", &refusal) == DA_JSON_STRING) {
     da_json_unescape(&a->text, refusal, NULL);
+    a->refused = a->text.len > 0;
+  }
   rc = chat_check_buf(r, &a->text, err);
-  if (rc == DA_OK)
-    rc = chat_check_calls(r, a, called, err);
-  if (rc != DA_OK)
-    return rc;
-  keep_message(a, message, called);
-  return chat_check_buf(r, &a->message, err);
+  return rc == DA_OK ? chat_keep_message(r, message, a, err) : rc;
 }
 
 /* ---- the whole ---- */
 
-static int first_choice(da_text answer, da_text *choice) {
-  da_json j;
+/* The first choice; *rest is where the further ones begin. */
+static int first_choice(da_text answer, da_text *choice, da_json *rest) {
   da_text choices;
   if (da_json_get(answer, "choices", &choices) != DA_JSON_ARRAY)
     return 0;
-  da_json_init(&j, choices);
-  da_json_array(&j);
-  return da_json_item(&j) == 1 && da_json_value(&j, choice) == DA_JSON_OBJECT;
+  da_json_init(rest, choices);
+  da_json_array(rest);
+  return da_json_item(rest) == 1 &&
+         da_json_value(rest, choice) == DA_JSON_OBJECT;
+}
+
+static void put_further(da_json *rest, da_answer *a) {
+  da_buf *out = &a->choices;
+  da_text choice;
+  while (da_json_item(rest) == 1) {
+    da_json_value(rest, &choice);
+    da_buf_puts(out, out->len ? "," : "[");
+    da_buf_put(out, choice.data, choice.len);
+  }
+  if (out->len)
+    da_buf_puts(out, "]");
 }
 
 static int read_choice(const chat_reply *r, da_text choice, da_answer *a,
@@ -216,6 +231,8 @@ static int read_choice(const chat_reply *r, da_text choice, da_answer *a,
     return chat_service_error(r, value, err);
   type = da_json_get(choice, "finish_reason", &value);
   chat_copy_name(a->finish_reason, sizeof a->finish_reason, type, value);
+  if (da_json_get(choice, "logprobs", &value) == DA_JSON_OBJECT)
+    da_buf_put(&a->logprobs, value.data, value.len);
   if (da_json_get(choice, "message", &message) != DA_JSON_OBJECT)
     return chat_fail(r, DA_EPROTOCOL, "the answer has no message", err);
   return read_message(r, message, a, err);
@@ -225,18 +242,24 @@ static int read_json(const chat_reply *r, da_text body, da_answer *a,
                      da_err *err) {
   da_text value = {NULL, 0}, choice;
   da_json_type type;
+  da_json rest;
   da_err bad;
+  int rc;
   if (da_json_check_depth(body, r->depth, &bad) != DA_OK)
     return chat_fail(r, DA_EPROTOCOL, bad.message, err);
   if (chat_find_error(body, &value))
     return chat_service_error(r, value, err);
-  if (!first_choice(body, &choice))
+  if (!first_choice(body, &choice, &rest))
     return chat_fail(r, DA_EPROTOCOL, "the answer has no choices", err);
   type = da_json_get(body, "model", &value);
   chat_copy_name(a->model, sizeof a->model, type, value);
-  if (da_json_get(body, "usage", &value) == DA_JSON_OBJECT)
+  if (chat_find_usage(body, &value))
     chat_read_usage(a, value);
-  return read_choice(r, choice, a, err);
+  rc = read_choice(r, choice, a, err);
+  if (rc != DA_OK)
+    return rc;
+  put_further(&rest, a);
+  return chat_check_details(r, a, err);
 }
 
 static da_text skip_blank(da_text t) {

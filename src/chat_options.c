@@ -153,6 +153,7 @@ int chat_options_copy(chat_options *c, const da_chat_options *o, da_err *err) {
     return rc;
   c->lacks_key = o->needs_key && !o->api_key.len && !has(o, "Authorization");
   c->has_accept = has(o, "Accept");
+  c->has_idempotency_key = has(o, "Idempotency-Key");
   c->insecure = o->insecure;
   c->transport = o->transport;
   c->transport_ctx = o->transport_ctx;

@@ -14,6 +14,7 @@ typedef struct chat_options {
   size_t secret_count;
   int lacks_key;  /* one is needed, and there is none */
   int has_accept; /* the user's own */
+  int has_idempotency_key;
   int insecure;
   da_limits limits; /* none is 0 */
   da_transport_fn transport;

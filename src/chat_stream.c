@@ -20,17 +20,23 @@ void chat_stream_init(chat_stream *s, const chat_reply *reply,
   s->delta = delta;
   s->ctx = ctx;
   da_sse_init(&s->sse, cap);
-  da_buf_init(&s->refusal.text, answer->text.cap);
-  da_buf_init(&s->reasoning.text, answer->text.cap);
-  da_buf_init(&s->reasoning_content.text, answer->text.cap);
+  chat_piece_init(&s->refusal, answer->text.cap);
+  chat_piece_init(&s->reasoning, answer->text.cap);
+  chat_piece_init(&s->reasoning_content, answer->text.cap);
+  chat_calls_init(&s->calls, answer->message.cap);
+  chat_logprobs_init(&s->logprobs, answer->logprobs.cap);
+  chat_more_init(&s->more, answer->choices.cap);
   da_buf_init(&s->usage, cap);
 }
 
 void chat_stream_dispose(chat_stream *s) {
   da_sse_dispose(&s->sse);
-  da_buf_dispose(&s->refusal.text);
-  da_buf_dispose(&s->reasoning.text);
-  da_buf_dispose(&s->reasoning_content.text);
+  chat_piece_dispose(&s->refusal);
+  chat_piece_dispose(&s->reasoning);
+  chat_piece_dispose(&s->reasoning_content);
+  chat_calls_dispose(&s->calls);
+  chat_logprobs_dispose(&s->logprobs);
+  chat_more_dispose(&s->more);
   da_buf_dispose(&s->usage);
 }
 
@@ -44,7 +50,7 @@ typedef struct value {
 static const value absent = {DA_JSON_BAD, {NULL, 0}};
 
 typedef struct choice {
-  value index, finish_reason, error;
+  value index, finish_reason, error, logprobs;
   value content, refusal, reasoning, reasoning_content; /* of its delta */
   value tool_calls, function_call;
 } choice;
@@ -53,6 +59,7 @@ static const choice no_choice = {
     .index = {DA_JSON_BAD, {NULL, 0}},
     .finish_reason = {DA_JSON_BAD, {NULL, 0}},
     .error = {DA_JSON_BAD, {NULL, 0}},
+    .logprobs = {DA_JSON_BAD, {NULL, 0}},
     .content = {DA_JSON_BAD, {NULL, 0}},
     .refusal = {DA_JSON_BAD, {NULL, 0}},
     .reasoning = {DA_JSON_BAD, {NULL, 0}},
@@ -62,9 +69,10 @@ static const choice no_choice = {
 };
 
 typedef struct chunk {
-  value error, usage, model;
+  value error, usage, model, groq;
   choice first; /* the one with index 0 */
   int has_first;
+  da_text choices; /* the array, if there are others in it; else data NULL */
 } chunk;
 
 /* Whether the raw key is `name`. The slow way is for keys with escapes,
@@ -116,12 +124,14 @@ static void walk_choice(da_json *j, choice *c) {
       take(j, &c->finish_reason);
     else if (IS("error"))
       take(j, &c->error);
+    else if (IS("logprobs"))
+      take(j, &c->logprobs);
     else
       da_json_value(j, NULL);
   }
 }
 
-/* Of several answers to one question only the first is wanted. */
+/* Of several answers to one question the first is the answer. */
 static int is_first(const choice *c) {
   int64_t n = 0;
   return c->index.type != DA_JSON_NUMBER ||
@@ -129,25 +139,31 @@ static int is_first(const choice *c) {
 }
 
 static void walk_choices(da_json *j, chunk *c) {
+  const char *begin = j->p;
+  int others = 0;
   if (!da_json_array(j)) {
     da_json_value(j, NULL);
     return;
   }
   while (da_json_item(j) == 1) {
     if (c->has_first || !da_json_object(j)) {
-      da_json_value(j, NULL);
+      others |= da_json_value(j, NULL) == DA_JSON_OBJECT;
       continue;
     }
     c->first = no_choice;
     walk_choice(j, &c->first);
     c->has_first = is_first(&c->first);
+    others |= !c->has_first;
   }
+  c->choices.data = others ? begin : NULL;
+  c->choices.len = (size_t)(j->p - begin);
 }
 
 static void walk_chunk(da_json *j, chunk *c) {
   da_text key;
-  c->error = c->usage = c->model = absent;
+  c->error = c->usage = c->model = c->groq = absent;
   c->has_first = 0;
+  c->choices.data = NULL;
   while (da_json_member(j, &key) == 1) {
     if (IS("choices"))
       walk_choices(j, c);
@@ -155,6 +171,8 @@ static void walk_chunk(da_json *j, chunk *c) {
       take(j, &c->usage);
     else if (IS("model"))
       take(j, &c->model);
+    else if (IS("x_groq"))
+      take(j, &c->groq);
     else if (IS("error"))
       take(j, &c->error);
     else
@@ -189,8 +207,23 @@ static int add_text(chat_stream *s, const value *content) {
 
 static int add_piece(chat_stream *s, chat_piece *p, const value *v) {
   if (v->type == DA_JSON_STRING)
-    da_json_unescape(&p->text, v->raw, &p->surrogate);
+    chat_piece_add(p, v->raw);
   return chat_check_buf(s->reply, &p->text, s->err);
+}
+
+static int check_calls(const chat_stream *s) {
+  int rc = chat_calls_check(&s->calls, s->err);
+  if (rc != DA_OK)
+    chat_add_head(s->reply, s->err);
+  return rc;
+}
+
+static int add_calls(chat_stream *s, const choice *c) {
+  if (c->tool_calls.type > DA_JSON_NULL)
+    chat_calls_delta(&s->calls, c->tool_calls.raw);
+  if (c->function_call.type > DA_JSON_NULL)
+    chat_calls_function(&s->calls, c->function_call.raw);
+  return check_calls(s);
 }
 
 static int add_choice(chat_stream *s, const choice *c) {
@@ -208,11 +241,11 @@ static int add_choice(chat_stream *s, const choice *c) {
   if (c->finish_reason.type == DA_JSON_STRING)
     chat_copy_name(a->finish_reason, sizeof a->finish_reason,
                    c->finish_reason.type, c->finish_reason.raw);
-  if (c->tool_calls.type > DA_JSON_NULL)
-    s->called |= chat_is_call(c->tool_calls.type, c->tool_calls.raw);
-  if (c->function_call.type > DA_JSON_NULL)
-    s->called |= chat_is_call(c->function_call.type, c->function_call.raw);
-  rc = add_piece(s, &s->refusal, &c->refusal);
+  if (c->logprobs.type == DA_JSON_OBJECT)
+    chat_logprobs_add(&s->logprobs, c->logprobs.raw);
+  rc = add_calls(s, c);
+  if (rc == DA_OK)
+    rc = add_piece(s, &s->refusal, &c->refusal);
   if (rc == DA_OK)
     rc = add_piece(s, &s->reasoning, &c->reasoning);
   return rc == DA_OK
@@ -220,19 +253,42 @@ static int add_choice(chat_stream *s, const choice *c) {
              : rc;
 }
 
+static void add_further(chat_stream *s, da_text choices) {
+  da_json j;
+  da_text one, index;
+  int64_t n;
+  da_json_init(&j, choices);
+  da_json_array(&j);
+  while (da_json_item(&j) == 1)
+    if (da_json_value(&j, &one) == DA_JSON_OBJECT &&
+        da_json_get(one, "index", &index) == DA_JSON_NUMBER &&
+        da_json_int64(index, &n) && n > 0)
+      chat_more_add(&s->more, n, one);
+}
+
+static int keep_usage(chat_stream *s, da_text usage) {
+  da_buf_reset(&s->usage);
+  da_buf_put(&s->usage, usage.data, usage.len);
+  return da_buf_check(&s->usage, "the usage", s->err);
+}
+
 static int add_chunk(chat_stream *s, const chunk *c) {
   da_answer *a = s->answer;
+  da_text usage;
+  int rc = DA_OK;
   if (c->error.type != DA_JSON_BAD &&
       chat_is_error(c->error.type, c->error.raw))
     return chat_service_error(s->reply, c->error.raw, s->err);
   if (!*a->model && c->model.type == DA_JSON_STRING)
     chat_copy_name(a->model, sizeof a->model, c->model.type, c->model.raw);
-  if (c->usage.type == DA_JSON_OBJECT) {
-    da_buf_reset(&s->usage);
-    if (da_buf_put(&s->usage, c->usage.raw.data, c->usage.raw.len))
-      return da_buf_check(&s->usage, "the usage", s->err);
-  }
-  return c->has_first ? add_choice(s, &c->first) : DA_OK;
+  if (c->usage.type == DA_JSON_OBJECT)
+    rc = keep_usage(s, c->usage.raw);
+  else if (c->groq.type == DA_JSON_OBJECT &&
+           da_json_get(c->groq.raw, "usage", &usage) == DA_JSON_OBJECT)
+    rc = keep_usage(s, usage);
+  if (c->choices.data)
+    add_further(s, c->choices);
+  return rc == DA_OK && c->has_first ? add_choice(s, &c->first) : rc;
 }
 
 /* ---- events ---- */
@@ -335,53 +391,60 @@ int chat_stream_complete(const chat_stream *s) {
 
 /* ---- the end ---- */
 
-static void end_piece(chat_piece *p) {
-  if (p->surrogate)
-    da_utf8_put(&p->text, 0xFFFD);
-  p->surrogate = 0;
-}
-
 static void put_member(da_buf *out, const char *name, const chat_piece *p) {
   if (!p->text.len)
     return;
   da_buf_printf(out, ",\"%s\":", name);
-  da_json_put_string(out, p->text.data, p->text.len);
+  chat_piece_put(p, out);
 }
 
 /* A refusal is what the user gets to read if there is nothing else. In the
 ** message it keeps its own place, as in answers that come whole. */
-static int end_text(chat_stream *s, int *refused) {
-  da_buf *text = &s->answer->text;
-  size_t from = text->len;
-  end_piece(&s->refusal);
-  end_piece(&s->reasoning);
-  end_piece(&s->reasoning_content);
+static int end_text(chat_stream *s) {
+  da_answer *a = s->answer;
+  size_t from = a->text.len;
+  chat_piece_end(&s->refusal);
+  chat_piece_end(&s->reasoning);
+  chat_piece_end(&s->reasoning_content);
   if (s->surrogate)
-    da_utf8_put(text, 0xFFFD);
+    da_utf8_put(&a->text, 0xFFFD);
   s->surrogate = 0;
-  *refused = !text->len && s->refusal.text.len;
-  if (*refused)
-    da_buf_put(text, s->refusal.text.data, s->refusal.text.len);
+  a->refused = !a->text.len && s->refusal.text.len;
+  if (a->refused)
+    da_buf_put(&a->text, s->refusal.text.data, s->refusal.text.len);
   return call_delta(s, from);
 }
 
-static int build_message(chat_stream *s, int refused) {
+static int build_message(chat_stream *s) {
   da_answer *a = s->answer;
   da_buf *m = &a->message;
   da_buf_puts(m, "{\"role\":\"assistant\",\"content\":");
-  if (refused)
+  if (a->refused || (a->calls && !a->text.len))
     da_buf_puts(m, "null");
   else
-    da_json_put_string(m, a->text.data ? a->text.data : "", a->text.len);
+    da_json_put_string(m, da_buf_text(&a->text).data, a->text.len);
   put_member(m, "refusal", &s->refusal);
   put_member(m, "reasoning_content", &s->reasoning_content);
   put_member(m, "reasoning", &s->reasoning);
+  if (a->calls) {
+    da_buf_puts(m, ",\"tool_calls\":");
+    chat_calls_put(&s->calls, m, chat_is_cut(a));
+  }
   da_buf_puts(m, "}");
   return chat_check_buf(s->reply, m, s->err);
 }
 
+static int build_details(chat_stream *s) {
+  da_answer *a = s->answer;
+  if (s->usage.len)
+    chat_read_usage(a, da_buf_text(&s->usage));
+  chat_logprobs_put(&s->logprobs, &a->logprobs);
+  chat_more_put(&s->more, &a->choices);
+  return chat_check_details(s->reply, a, s->err);
+}
+
 int chat_stream_finish(chat_stream *s, da_err *err) {
-  int refused, rc = DA_OK;
+  int rc = DA_OK;
   s->err = err;
   s->ending = 1;
   da_err_clear(err);
@@ -394,12 +457,11 @@ int chat_stream_finish(chat_stream *s, da_err *err) {
                      "the stream ended before the answer was complete", err);
   if (!s->begun)
     return chat_fail(s->reply, DA_EEMPTY, "the stream is empty", err);
-  rc = end_text(s, &refused);
+  s->answer->calls = chat_calls_count(&s->calls);
+  rc = end_text(s);
   if (rc == DA_OK)
-    rc = chat_check_calls(s->reply, s->answer, s->called, err);
-  if (rc != DA_OK)
-    return rc;
-  if (s->usage.len)
-    chat_read_usage(s->answer, da_buf_text(&s->usage));
-  return build_message(s, refused);
+    rc = chat_check_calls(s->reply, s->answer, err);
+  if (rc == DA_OK)
+    rc = build_message(s);
+  return rc == DA_OK ? build_details(s) : rc;
 }

@@ -4,13 +4,8 @@
 #define CHAT_STREAM_H
 
 #include "chat_answer.h"
+#include "chat_more.h"
 #include "da_sse.h"
-
-/* Text that comes in pieces, apart from the answer's own. */
-typedef struct chat_piece {
-  da_buf text;
-  uint32_t surrogate; /* the first half of a character, or 0 */
-} chat_piece;
 
 typedef struct chat_stream {
   const chat_reply *reply;
@@ -19,11 +14,13 @@ typedef struct chat_stream {
   void *ctx;
   da_sse sse;
   chat_piece refusal, reasoning, reasoning_content;
+  chat_calls calls;
+  chat_logprobs logprobs;
+  chat_more more;
   da_buf usage;       /* the last one's JSON */
   uint32_t surrogate; /* of answer->text */
   int begun;          /* a choice was seen */
   int done;           /* [DONE] was seen: nothing counts any more */
-  int called;         /* a tool was asked for */
   int ending;         /* the bytes are over */
   da_err *err;        /* of the call under way */
 } chat_stream;

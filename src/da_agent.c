@@ -383,5 +383,6 @@ void da_agent_free(da_agent *a) {
   da_buf_dispose(&a->meta);
   da_buf_dispose(&a->journal);
   da_history_dispose(&a->fragments);
+  da_agent_forget_answer(a);
   free(a);
 }

@@ -370,7 +370,7 @@ int da_agent_delete(da_agent *a, const char *id, da_err *err) {
     da_buf_reset(&a->meta);
     da_buf_reset(&a->journal);
     read_meta(a);
-    memset(&a->last, 0, sizeof a->last);
+    da_agent_forget_answer(a);
     da_err_clear(&a->load_err);
     da_err_clear(&a->queue_err);
   } else if (fresh && a->session) { /* it is still there, then */

@@ -79,6 +79,18 @@ double da_message_created_at(const da_message *m) {
   return at >= 0 && at < 1e11 ? at : 0;
 }
 
+/* It stands between the time and the first wire member, if it is there. */
+da_text da_message_usage(const da_message *m) {
+  const char *at = m->text + m->created;
+  da_text t = {NULL, 0};
+  at += strcspn(at, ",}") + sizeof ",\"usage\":" - 1;
+  if (at < m->text + m->wire) {
+    t.data = at;
+    t.len = (size_t)(m->text + m->wire - at) - 1;
+  }
+  return t;
+}
+
 da_role da_message_role(const da_message *m) {
   return (da_role)m->role;
 }
@@ -162,6 +174,10 @@ static void make_id(char id[DA_MESSAGE_ID_SIZE + 1], double created_at) {
   id[DA_MESSAGE_ID_SIZE] = '\0';
 }
 
+void da_message_fresh_id(char id[DA_MESSAGE_ID_SIZE + 1]) {
+  make_id(id, da_wall());
+}
+
 static const char frame_before[] = "    ", frame_after[] = ",\n";
 
 /* The walked line becomes a message of its own. */
@@ -228,6 +244,14 @@ static void put_ours(da_buf *line, da_text id, double created_at) {
                 (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
 }
 
+static void put_usage(da_buf *line, da_text usage) {
+  if (!usage.len)
+    return;
+  da_buf_puts(line, "\"usage\":");
+  da_json_put_compact(line, usage);
+  da_buf_puts(line, ",");
+}
+
 /* The one message that `text` is. */
 static int walk_whole(da_text text, da_message_parts *parts, da_err *err) {
   da_json j;
@@ -237,30 +261,41 @@ static int walk_whole(da_text text, da_message_parts *parts, da_err *err) {
   return !code && !da_json_end(&j) ? da_json_error(&j, err) : code;
 }
 
-int da_message_new(da_message **out, da_text wire, const da_text *id,
-                   double created_at, da_err *err) {
-  const da_text none = {NULL, 0};
+static const da_text none = {NULL, 0};
+
+/* A wire message with ours in front. */
+static int make(da_message **out, da_text wire, da_text id, double created_at,
+                da_text usage, da_err *err) {
   da_message_parts parts;
   da_buf line;
-  int code;
-  if (id && !da_message_id_ok(*id))
-    return da_fail(err, DA_EINVAL,
-                   "not a message: its id is not 1 to 255 printable ASCII "
-                   "characters");
-  code = walk_whole(wire, &parts, err);
+  int code = walk_whole(wire, &parts, err);
   if (code)
     return code;
   da_buf_init(&line, DA_MESSAGE_MAX);
-  put_ours(&line, id ? *id : none, created_at);
+  put_ours(&line, id, created_at);
+  put_usage(&line, usage);
   da_buf_put(&line, parts.json.data + 1, parts.json.len - 1);
   code = own(out, &line, err);
   da_buf_dispose(&line);
   return code;
 }
 
+int da_message_new(da_message **out, da_text wire, const da_text *id,
+                   double created_at, da_err *err) {
+  if (id && !da_message_id_ok(*id))
+    return da_fail(err, DA_EINVAL,
+                   "not a message: its id is not 1 to 255 printable ASCII "
+                   "characters");
+  return make(out, wire, id ? *id : none, created_at, none, err);
+}
+
+int da_message_answer(da_message **out, da_text wire, da_text usage,
+                      da_err *err) {
+  return make(out, wire, none, -1, usage, err);
+}
+
 int da_message_text(da_message **out, const char *role, da_text text,
                     da_err *err) {
-  const da_text none = {NULL, 0};
   da_buf line;
   int code;
   da_buf_init(&line, DA_MESSAGE_MAX);
@@ -288,11 +323,13 @@ static void put_moved(da_buf *line, const da_message_parts *parts) {
   }
   put_ours(line, id,
            parts->created.data ? da_json_double(parts->created) : -1);
+  put_usage(line, parts->usage);
   da_json_init(&j, parts->json);
   da_json_object(&j);
   while (da_json_member(&j, &key) == 1) {
     da_json_value(&j, &value);
-    if (value.data == parts->id.data || value.data == parts->created.data)
+    if (value.data == parts->id.data || value.data == parts->created.data ||
+        value.data == parts->usage.data)
       continue;
     if (!first)
       da_buf_puts(line, ",");

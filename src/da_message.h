@@ -1,8 +1,9 @@
 /* da_message.h - one immutable message that holds its own text (floor 1).
 **
-** The text is the line that stores keep: the wire object with the two
-** members of ours in front,
+** The text is the line that stores keep: the wire object with the members of
+** ours in front, of which an answer may have a third, the tokens it took,
 **   {"id":"<id>","created_at":<seconds>,"role":"user","content":"Hi"}
+**   {"id":"<id>","created_at":<seconds>,"usage":{...},"role":"assistant",...}
 ** so the wire text, to the byte, is "{" and what follows ours.
 ** Messages are reference-counted and may be shared between threads.
 */
@@ -34,6 +35,14 @@ typedef struct da_arena da_arena;
 int da_message_new(da_message **out, da_text wire, const da_text *id,
                    double created_at, da_err *err);
 
+/* The assistant's answer, with the JSON object in which the service counted
+** its tokens; `usage` empty: it did not. */
+int da_message_answer(da_message **out, da_text wire, da_text usage,
+                      da_err *err);
+
+/* A fresh id, as messages have them, with a NUL. */
+void da_message_fresh_id(char id[DA_MESSAGE_ID_SIZE + 1]);
+
 /* {"role":role,"content":text}. DA_EUTF8 if `text` is not UTF-8. */
 int da_message_text(da_message **out, const char *role, da_text text,
                     da_err *err);
@@ -49,6 +58,7 @@ da_text da_message_json(const da_message *m); /* the stored line */
 da_text da_message_tail(const da_message *m); /* the wire without its '{' */
 da_text da_message_id(const da_message *m);   /* plain, needs no escape */
 double da_message_created_at(const da_message *m); /* 0: no sensible time */
+da_text da_message_usage(const da_message *m);     /* an object, or len 0 */
 da_role da_message_role(const da_message *m);
 uint64_t da_message_hash(const da_message *m); /* of the stored line */
 
@@ -75,6 +85,7 @@ typedef struct da_message_parts {
   da_text json;    /* the whole object */
   da_text id;      /* raw, inside its quotes; data NULL if none */
   da_text created; /* raw number; data NULL if none */
+  da_text usage;   /* raw object; data NULL if none */
   da_text role;    /* raw, inside its quotes; data NULL if none */
   size_t wire;     /* offset of the wire members if ours are in front */
 } da_message_parts;

@@ -36,8 +36,25 @@ static int take_member(da_message_parts *parts, da_text key, da_json_type type,
   } else if (!parts->created.data && type == DA_JSON_NUMBER &&
              da_json_equals(key, "created_at")) {
     parts->created = value;
+  } else if (!parts->usage.data && type == DA_JSON_OBJECT &&
+             da_json_equals(key, "usage")) {
+    parts->usage = value;
   }
   return DA_OK;
+}
+
+/* Where the wire members begin, if `n` members of ours, as we write them, are
+** in front of the key; else 0. */
+static size_t find_wire(const da_message_parts *parts, const char *begin,
+                        da_text key, int n) {
+  const char *id = begin + sizeof "{\"id\":" - 1, *created, *usage;
+  if (n < 2 || n > 3 || parts->id.data != id || !parts->created.data)
+    return 0;
+  created = id + parts->id.len + sizeof ",\"created_at\":" - 1;
+  usage = created + parts->created.len + sizeof ",\"usage\":" - 1;
+  if (parts->created.data != created || (n == 3 && parts->usage.data != usage))
+    return 0;
+  return (size_t)(key.data - 1 - begin);
 }
 
 int da_message_walk(da_json *j, da_message_parts *parts, da_err *err) {
@@ -48,10 +65,10 @@ int da_message_walk(da_json *j, da_message_parts *parts, da_err *err) {
   if (!da_json_object(j))
     return not_a_message(err, "it is no object");
   for (; (more = da_json_member(j, &key)) == 1; n++) {
-    /* Ours are in front, as we write them, if these are they. */
-    if (n == 2 && parts->id.data == begin + 6 && parts->created.data &&
-        parts->created.data == parts->id.data + parts->id.len + 14)
-      parts->wire = (size_t)(key.data - 1 - begin);
+    if (n == 2 || n == 3) {
+      size_t wire = find_wire(parts, begin, key, n);
+      parts->wire = wire ? wire : parts->wire;
+    }
     da_json_type type = da_json_value(j, &value);
     if (type == DA_JSON_BAD)
       return da_json_error(j, err);

@@ -18,6 +18,9 @@ void da_usage_add(da_usage *to, const da_usage *more) {
   to->prompt = add(to->prompt, more->prompt);
   to->completion = add(to->completion, more->completion);
   to->total = add(to->total, more->total);
+  to->cached = add(to->cached, more->cached);
+  to->reasoning = add(to->reasoning, more->reasoning);
+  to->audio = add(to->audio, more->audio);
 }
 
 static int64_t tokens(da_text usage, const char *key) {
@@ -47,6 +50,9 @@ void da_meta_read(da_meta *m, da_text json) {
     m->usage.prompt = tokens(raw, "prompt_tokens");
     m->usage.completion = tokens(raw, "completion_tokens");
     m->usage.total = tokens(raw, "total_tokens");
+    m->usage.cached = tokens(raw, "cached_tokens");
+    m->usage.reasoning = tokens(raw, "reasoning_tokens");
+    m->usage.audio = tokens(raw, "audio_tokens");
   }
   if (da_json_get(json, "created_at", &raw) == DA_JSON_NUMBER)
     m->created_at = da_json_double(raw);
@@ -118,17 +124,32 @@ static void put_others(da_buf *out, da_text json, da_text except) {
   da_buf_dispose(&other);
 }
 
+static void put_count(da_buf *out, int64_t n) {
+  da_buf_printf(out, "%lld", (long long)n);
+}
+
+/* What most services never count is not there until one does. */
+static void put_detail(da_buf *out, const char *name, int64_t n) {
+  if (n)
+    da_buf_printf(out, ",\"%s\":%lld", name, (long long)n);
+}
+
 static void put_ours(da_buf *out, const da_meta *m) {
   double now = da_wall();
   da_buf_puts(out, "{\"created_at\":");
   put_time(out, m->created_at > 0 ? m->created_at : now);
   da_buf_puts(out, ",\"updated_at\":");
   put_time(out, now);
-  da_buf_printf(out,
-                ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":"
-                "%lld,\"total_tokens\":%lld}",
-                (long long)m->usage.prompt, (long long)m->usage.completion,
-                (long long)m->usage.total);
+  da_buf_puts(out, ",\"usage\":{\"prompt_tokens\":");
+  put_count(out, m->usage.prompt);
+  da_buf_puts(out, ",\"completion_tokens\":");
+  put_count(out, m->usage.completion);
+  da_buf_puts(out, ",\"total_tokens\":");
+  put_count(out, m->usage.total);
+  put_detail(out, "cached_tokens", m->usage.cached);
+  put_detail(out, "reasoning_tokens", m->usage.reasoning);
+  put_detail(out, "audio_tokens", m->usage.audio);
+  da_buf_puts(out, "}");
   if (m->unfinished.len > 2) {
     da_buf_puts(out, ",\"unfinished\":");
     da_buf_put(out, m->unfinished.data, m->unfinished.len);
@@ -156,6 +177,9 @@ int da_meta_merge(da_buf *out, da_text base, da_text ours, da_text theirs) {
   change.prompt = o.usage.prompt - b.usage.prompt;
   change.completion = o.usage.completion - b.usage.completion;
   change.total = o.usage.total - b.usage.total;
+  change.cached = o.usage.cached - b.usage.cached;
+  change.reasoning = o.usage.reasoning - b.usage.reasoning;
+  change.audio = o.usage.audio - b.usage.audio;
   da_usage_add(&t.usage, &change);
   if (t.created_at == 0)
     t.created_at = o.created_at;

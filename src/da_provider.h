@@ -41,6 +41,8 @@ typedef struct da_answer {
   size_t calls;   /* how many tool calls it has */
   da_buf text;    /* its text, or the refusal where there is nothing else */
   int refused;    /* 1: it is a refusal */
+  int begun;      /* 1: some of it has come, heard or not */
+  int cached;     /* 1: it came out of a cache */
   da_buf choices; /* JSON array of the further choices, as they came */
   da_buf logprobs, raw_usage; /* JSON, as they came */
   char finish_reason[32];
@@ -52,6 +54,9 @@ typedef struct da_answer {
 
 void da_answer_init(da_answer *a);
 void da_answer_dispose(da_answer *a);
+
+/* As it was after init and da_answer_limit. */
+void da_answer_reset(da_answer *a);
 
 /* Neither its text nor its message may be larger: DA_ETOOLARGE sticks to what
 ** would be. Right after da_answer_init. */

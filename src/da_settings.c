@@ -7,6 +7,7 @@
 
 #include "da_http.h"
 #include "da_limits.h"
+#include "da_retry.h"
 
 /* ---- lists of strings ---- */
 
@@ -68,6 +69,7 @@ void da_settings_init(da_settings *s) {
   s->memory = -1;
   s->auto_save = 1;
   s->save_timeout = 5;
+  da_retry_init(&s->retry);
 }
 
 void da_settings_dispose(da_settings *s) {
@@ -86,6 +88,9 @@ void da_settings_dispose(da_settings *s) {
   da_history_dispose(&s->start);
   da_backend_unref(s->backend);
   da_model_unref(s->own);
+  da_rate_unref(s->rate);
+  da_fallback_unref(s->fallback);
+  da_backend_unref(s->cache);
   memset(s, 0, sizeof *s);
 }
 
@@ -119,6 +124,10 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
     da_backend_ref(to->backend);
   if (to->own)
     to->own->refs++;
+  da_rate_ref(to->rate);
+  da_fallback_ref(to->fallback);
+  if (to->cache)
+    da_backend_ref(to->cache);
   code = da_set_string(&to->model, from->model, err) ||
          da_set_string(&to->base_url, from->base_url, err) ||
          da_set_string(&to->api_key, from->api_key, err) ||
@@ -225,6 +234,34 @@ void da_settings_put_member(const da_settings *s, da_buf *out,
   da_json_put_string(out, name, strlen(name));
   da_buf_puts(out, ":");
   da_buf_put(out, json.data, json.len);
+}
+
+static int names_member(const da_settings *s, const char *name) {
+  return find_member(&s->members, name) < s->members.names.count ||
+         find_member(&s->extra, name) < s->extra.names.count;
+}
+
+int da_settings_put_over(const da_settings *s, da_text others, da_buf *out) {
+  da_text key, value;
+  da_buf name;
+  da_json j;
+  da_buf_init(&name, SIZE_MAX / 2);
+  da_json_init(&j, others);
+  j.fresh = 1; /* they lack the braces of an object */
+  while (j.p < j.end && da_json_member(&j, &key) == 1) {
+    da_json_value(&j, &value);
+    da_buf_reset(&name);
+    da_json_unescape(&name, key, NULL);
+    if (name.failed)
+      out->failed = name.failed;
+    else if (names_member(s, name.len ? name.data : ""))
+      continue;
+    da_buf_puts(out, out->len ? "," : "");
+    da_buf_put(out, key.data - 1,
+               (size_t)(value.data + value.len - key.data) + 1);
+  }
+  da_buf_dispose(&name);
+  return da_settings_put_members(s, out);
 }
 
 int da_settings_put_members(const da_settings *s, da_buf *out) {

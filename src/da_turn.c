@@ -41,6 +41,7 @@ static da_turn *turn_new(da_agent *a, da_delta_fn delta, void *ctx) {
   t->agent = a;
   t->delta = delta;
   t->ctx = ctx;
+  t->began = da_now();
   t->deadline = total > 0 ? da_deadline(total) : DA_NEVER;
   da_answer_init(&t->answer);
   da_history_dispose(&a->fragments);
@@ -58,16 +59,11 @@ static int started(da_turn **out, da_turn *t, int code, const da_err *err) {
   return code;
 }
 
-/* The question first: what cannot be sent is refused before any I/O. */
-int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
-                  void *ctx, da_err *err) {
-  da_message *user = NULL;
+/* Takes `user`, which a closed agent may be without. */
+static int begin(da_turn **out, da_agent *a, da_message *user,
+                 da_delta_fn delta, void *ctx, da_err *err) {
   da_turn *t = NULL;
-  int code = da_agent_check_idle(a, err);
-  if (!code && !a->closed)
-    code = question(&user, a, text, err);
-  if (!code)
-    code = da_agent_resolve(a, err);
+  int code = da_agent_resolve(a, err);
   if (!code)
     t = turn_new(a, delta, ctx);
   if (!t) {
@@ -78,6 +74,30 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   if (!code)
     code = da_turn_ask(t, err);
   return started(out, t, code, err);
+}
+
+/* The question first: what cannot be sent is refused before any I/O. */
+int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
+                  void *ctx, da_err *err) {
+  da_message *user = NULL;
+  int code = da_agent_check_idle(a, err);
+  if (!code && !a->closed)
+    code = question(&user, a, text, err);
+  return code ? code : begin(out, a, user, delta, ctx, err);
+}
+
+int da_turn_start_message(da_turn **out, da_agent *a, da_message *user,
+                          da_delta_fn delta, void *ctx, da_err *err) {
+  int code = da_agent_check_idle(a, err);
+  if (!code && !a->closed) {
+    code = da_limits_message(&a->settings.limits, user, err);
+    if (code)
+      tell_failure(a, err);
+  }
+  if (!code)
+    return begin(out, a, user, delta, ctx, err);
+  da_message_unref(user);
+  return code;
 }
 
 int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
@@ -121,10 +141,9 @@ static int step_saving(da_turn *t, double seconds, da_err *err) {
   return 0;
 }
 
-static void end_call(da_turn *t) {
-  if (t->call)
-    t->provider->ops->end(t->provider, t->call);
-  t->call = NULL;
+static void end_attempt(da_turn *t) {
+  da_attempt_free(t->attempt);
+  t->attempt = NULL;
 }
 
 /* Whether the provider could write down all of its answer. The text has a
@@ -136,14 +155,16 @@ static int check_answer(da_turn *t, da_err *err) {
 }
 
 static int step_asking(da_turn *t, double seconds, da_err *err) {
-  int code = t->provider->ops->step(t->provider, t->call, seconds, err);
+  int code = da_attempt_step(t->attempt, seconds, err);
   if (code != 1)
     return code;
-  end_call(t);
+  end_attempt(t);
   code = check_answer(t, err);
   if (code)
     return code;
   da_usage_add(&t->usage, &t->answer.usage);
+  if (!t->answer.cached)
+    da_usage_add(&t->spent, &t->answer.usage);
   if (!t->answer.calls) {
     t->state = DA_TURN_ANSWERED;
     return 1;
@@ -196,8 +217,8 @@ int da_turn_step(da_turn *t, double seconds, da_err *err) {
 static int extend(da_history *to, const da_turn *t, da_err *err) {
   da_history_iter it;
   da_message *m, *answer;
-  int code =
-      da_message_new(&answer, da_buf_text(&t->answer.message), NULL, -1, err);
+  int code = da_message_answer(&answer, da_buf_text(&t->answer.message),
+                               da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   da_history_begin(&it, &t->messages, 0);
@@ -236,15 +257,13 @@ int da_turn_keep(da_turn *t, da_err *err) {
     tell_failure(a, err);
     return code;
   }
-  a->last = t->usage;
-  da_usage_add(&a->total, &a->last);
-  a->has_last = 1;
-  memcpy(a->finish_reason, t->answer.finish_reason, sizeof a->finish_reason);
-  memcpy(a->model, t->answer.model, sizeof a->model);
-  memcpy(a->request_id, t->answer.request_id, sizeof a->request_id);
-  da_agent_log(a, DA_DEBUG, NULL,
-               "answered: %zu bytes, finish reason %s, %lld tokens",
-               t->answer.text.len, a->finish_reason, (long long)a->last.total);
+  t->answer.usage = t->usage;
+  da_agent_answered(a, &t->answer, &t->spent);
+  a->took = da_now() - t->began;
+  a->first = t->first > 0 ? t->first - t->began : a->took;
+  da_agent_log(
+      a, DA_DEBUG, NULL, "answered: %zu bytes, finish reason %s, %lld tokens",
+      t->answer.text.len, a->answer.finish_reason, (long long)a->last.total);
   dropped = da_agent_journal_drop(
       a, da_message_id(da_history_at(&t->messages, 0)));
   if (dropped || da_agent_remembers(a))
@@ -259,7 +278,7 @@ da_text da_turn_text(const da_turn *t) {
 void da_turn_free(da_turn *t) {
   if (!t)
     return;
-  end_call(t);
+  end_attempt(t);
   t->agent->talking = 0;
   da_history_dispose(&t->messages);
   da_answer_dispose(&t->answer);

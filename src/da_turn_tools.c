@@ -37,7 +37,8 @@ int da_turn_begin_calls(da_turn *t, da_err *err) {
   if (!code && da_tool_calls_check(message, err))
     code = err->code = DA_EPROVIDER;
   if (!code)
-    code = da_message_new(&m, message, NULL, -1, err);
+    code = da_message_answer(&m, message, da_buf_text(&t->answer.raw_usage),
+                             err);
   if (code)
     return code;
   if (da_history_append(&t->messages, m))

@@ -128,6 +128,36 @@ void da_agent_set_max_history(da_agent *a, size_t n);
 /* Default: 10, 120, 600. */
 void da_agent_set_timeouts(da_agent *a, const da_timeouts *t);
 
+/* Tries after a failure that may pass: no connection, silence, HTTP 408, 409,
+** 429 and 5xx, as long as nothing of an answer was handed on. Default: 2, 0.5,
+** 8, 0. The total timeout counts over all of them. DA_EINVAL. */
+int da_agent_set_retry(da_agent *a, const da_retry *r, da_err *err);
+
+/* Requests of this agent and its clones together, each try counted: so many a
+** second, after `burst` at once; the others wait. Per second 0: no limit.
+** DA_EINVAL. */
+int da_agent_set_rate_limit(da_agent *a, double per_second, int burst,
+                            da_err *err);
+
+/* Where to ask, with the same conversation, when the agent's own service is
+** down or limited: the services of these agents as they are set now, one
+** after the other (model, URL, key, headers, members of the request, timeouts,
+** limits, provider, rate limit). Replaces what was given before; `count` 0:
+** none. The agents must be of the same runtime: DA_EINVAL; also what
+** da_agent_ask would say of their URL. */
+int da_agent_set_fallback(da_agent *a, da_agent *const *others, size_t count,
+                          da_err *err);
+
+/* Answers to identical requests (service, URL, model, body) come from `store`,
+** which is taken, also upon failure; NULL: no cache. `ttl`: seconds that an
+** answer is good for; <= 0: for ever. */
+int da_agent_set_cache(da_agent *a, da_store *store, double ttl, da_err *err);
+
+/* Memory, tries and timeouts as a program in production wants them: memory is
+** on, unless it was set; the others are so by default (2 further tries; 10,
+** 120, 600 seconds), unless they were set. */
+void da_agent_set_defaults(da_agent *a);
+
 /* Replaces them all. DA_EINVAL: beyond what a limit can be; DA_ETOOLARGE: a
 ** message that the conversation starts from is larger. */
 int da_agent_set_limits(da_agent *a, const da_limits *limits, da_err *err);
@@ -161,6 +191,36 @@ void da_agent_set_logger(da_agent *a, da_log_fn fn, void *ctx);
 int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err);
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err);
+
+/* A question of several parts, in order: texts, images, audio, files. What
+** fails adds nothing. Files are read at once, only regular ones (else
+** DA_EUNSAFE) and within their limit (DA_ETOOLARGE); DA_EUNSUPPORTED: what
+** it is said to be, it is not. */
+typedef struct da_content da_content;
+int da_content_new(da_content **out, da_err *err);
+int da_content_text(da_content *c, const char *text, size_t len, da_err *err);
+int da_content_image(da_content *c, const da_media *m, da_err *err);
+int da_content_audio(da_content *c, const da_media *m, da_err *err);
+int da_content_file(da_content *c, const da_media *m, da_err *err);
+
+/* An image that the service fetches: https, http or data; DA_EURL. `detail`
+** NULL: not sent. */
+int da_content_image_url(da_content *c, const char *url, const char *detail,
+                         da_err *err);
+
+/* A file that the service has already. */
+int da_content_file_id(da_content *c, const char *id, da_err *err);
+
+/* Any other part: a JSON object with a "type". */
+int da_content_json(da_content *c, const char *json, size_t len, da_err *err);
+void da_content_free(da_content *c); /* NULL is fine */
+
+/* Like da_agent_ask and da_agent_stream; `c` may be asked again. */
+int da_agent_ask_content(da_agent *a, const da_content *c, char **text,
+                         da_err *err);
+int da_agent_stream_content(da_agent *a, const da_content *c,
+                            da_delta_fn delta, void *ctx, char **text,
+                            da_err *err);
 
 /* ---- tools ---- */
 
@@ -209,6 +269,26 @@ int da_agent_usage(da_agent *a, da_usage *last, da_usage *total, da_err *err);
 
 /* The last answer's finish reason, "" if there was none. */
 const char *da_agent_finish_reason(const da_agent *a);
+
+/* What the last answer of this agent said of itself. Texts are JSON, empty
+** where the service sent none. */
+typedef struct da_last {
+  da_text message;   /* the assistant's message */
+  da_text choices;   /* of n > 1: an array of the further choices */
+  da_text logprobs;  /* an object */
+  da_text raw_usage; /* an object: all that the service counted */
+  da_usage usage;    /* of the whole turn */
+  int refused;       /* 1: the message has a refusal and no content */
+  int cached;        /* 1: it came out of the agent's own cache */
+  double first;      /* seconds from the start of the turn to its first delta,
+                     ** or to its end where there was none */
+  double total;      /* to its end, tools and all */
+  const char *finish_reason, *model, *request_id; /* "": not told */
+} da_last;
+
+/* 1, or 0 if there was no answer yet. Borrowed: until the next turn, or until
+** the session is deleted. */
+int da_agent_last(const da_agent *a, da_last *out);
 
 /* ---- history ---- */
 

@@ -373,6 +373,7 @@ void l_agent_open(lua_State *L) {
   luaL_setfuncs(L, meta, 0);
   luaL_newlib(L, methods);
   l_settings_open(L);
+  l_upkeep_open(L);
   lua_setfield(L, -2, "__index");
   lua_pushliteral(L, AGENT_TYPE); /* __gc is not for others to call */
   lua_setfield(L, -2, "__metatable");

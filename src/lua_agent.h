@@ -1,6 +1,7 @@
 /* lua_agent.h - the agent object (floor 7). lua_agent.c has its life and its
 ** sessions, lua_talk.c ask and stream, lua_history.c the conversation,
-** lua_settings.c, lua_limits.c and lua_tool.c the with_... methods. */
+** lua_last.c what the last answer said of itself, lua_settings.c,
+** lua_limits.c and lua_tool.c the with_... methods. */
 #ifndef LUA_AGENT_H
 #define LUA_AGENT_H
 
@@ -17,7 +18,9 @@ enum {
   L_PROVIDER,
   L_TOOLS, /* a table of its own: name -> {run = function} */
   L_ON_TOOL_CALL,
-  L_VALUES = L_ON_TOOL_CALL
+  L_FALLBACK, /* a list of others' L_PROVIDER */
+  L_CACHE,
+  L_VALUES = L_CACHE
 };
 
 typedef struct l_agent {
@@ -35,11 +38,16 @@ l_frame l_agent_enter(lua_State *L, l_agent *a);
 void l_agent_log(void *ctx, da_level level, const char *message, int code,
                  const char *session);
 
+/* Loads the session if that has not been done; 0, or nil and err on the
+** stack. */
+int l_agent_resolve(lua_State *L, l_agent *a);
+
 /* DA_OK as true, else nil, err. */
 int l_answer(lua_State *L, int code, const da_err *err);
 
 /* Adds the with_... methods to the table at the top of the stack. */
 void l_settings_open(lua_State *L);
+void l_upkeep_open(lua_State *L); /* likewise */
 
 /* For setters: the agent, or raises what the core refuses as the fault of
 ** argument `arg`. */

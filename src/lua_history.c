@@ -39,9 +39,7 @@ da_history *l_history_take(lua_State *L, int index, int arg) {
   return h;
 }
 
-/* Loads the session first if that has not been done; 0, or nil and err on
-** the stack. */
-static int resolve(lua_State *L, l_agent *a) {
+int l_agent_resolve(lua_State *L, l_agent *a) {
   da_err err;
   l_frame before = l_agent_enter(L, a);
   int code = da_agent_resolve(a->agent, &err);
@@ -51,7 +49,7 @@ static int resolve(lua_State *L, l_agent *a) {
 
 int l_agent_get_history(lua_State *L) {
   l_agent *a = l_agent_check(L);
-  int failed = resolve(L, a);
+  int failed = l_agent_resolve(L, a);
   da_history *h;
   if (failed)
     return failed;
@@ -83,48 +81,6 @@ int l_agent_clear(lua_State *L) {
   int code = da_agent_clear(a->agent, &err);
   l_leave(a->runtime, before);
   return l_answer(L, code, &err);
-}
-
-static void push_usage(lua_State *L, const da_usage *u) {
-  lua_createtable(L, 0, 3);
-  lua_pushinteger(L, u->prompt);
-  lua_setfield(L, -2, "prompt_tokens");
-  lua_pushinteger(L, u->completion);
-  lua_setfield(L, -2, "completion_tokens");
-  lua_pushinteger(L, u->total);
-  lua_setfield(L, -2, "total_tokens");
-}
-
-int l_agent_usage(lua_State *L) {
-  l_agent *a = l_agent_check(L);
-  int failed = resolve(L, a);
-  if (failed)
-    return failed;
-  lua_createtable(L, 0, 2);
-  push_usage(L, &a->agent->last);
-  lua_setfield(L, -2, "last");
-  push_usage(L, &a->agent->total);
-  lua_setfield(L, -2, "total");
-  return 1;
-}
-
-/* last() -> what is known of the last answer, or nil */
-int l_agent_last(lua_State *L) {
-  l_agent *a = l_agent_check(L);
-  if (!a->agent->has_last) {
-    lua_pushnil(L);
-    return 1;
-  }
-  lua_createtable(L, 0, 4);
-  lua_pushstring(L, a->agent->finish_reason);
-  lua_setfield(L, -2, "finish_reason");
-  lua_pushstring(L, a->agent->model);
-  lua_setfield(L, -2, "model");
-  lua_pushstring(L, a->agent->request_id);
-  lua_setfield(L, -2, "request_id");
-  push_usage(L, &a->agent->last);
-  lua_setfield(L, -2, "usage");
-  return 1;
 }
 
 void l_history_open(lua_State *L) {

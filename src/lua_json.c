@@ -146,20 +146,26 @@ void l_json_push(lua_State *L, da_text text) {
 
 /* ---- messages ---- */
 
-/* Our id and time are in front; the service's own, which may come later, must
-** not take their place. */
+static int is_ours(da_text key) {
+  return da_json_equals(key, "id") || da_json_equals(key, "created_at");
+}
+
+/* Our id and time are in front, and behind them the tokens, if they are there;
+** the service's own, which may come later, must not take their place. */
 static void push_message(reader *r, da_text json) {
   da_text key;
-  int n = 0;
+  int n = 0, usage = 0;
   lua_createtable(r->L, 0, 4);
   da_json_init(&r->j, json);
   da_json_object(&r->j);
   while (da_json_member(&r->j, &key) == 1) {
-    if (n++ >= 2 &&
-        (da_json_equals(key, "id") || da_json_equals(key, "created_at"))) {
+    int is_usage = da_json_equals(key, "usage");
+    if ((n >= 2 && is_ours(key)) || (usage && is_usage)) {
       da_json_value(&r->j, NULL);
       continue;
     }
+    usage |= n == 2 && is_usage;
+    n++;
     push_key(r, key);
     push_next(r);
     lua_rawset(r->L, -3);

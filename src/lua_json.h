@@ -22,6 +22,11 @@
 void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
                 int arg);
 
+/* The same, but what does not fit in *out is left to the caller: see
+** out->failed. */
+void l_json_write(lua_State *L, int index, da_buf *out, const char *what,
+                  int arg);
+
 /* Pushes the value of checked JSON text. Raises only without memory. */
 void l_json_push(lua_State *L, da_text text);
 

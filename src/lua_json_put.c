@@ -84,19 +84,49 @@ static void put_array(writer *w, int index, lua_Integer n) {
   da_buf_puts(w->out, "]");
 }
 
-static void put_object(writer *w, int index) {
+/* The members of content parts that come before others, in this order, so
+** that the same part is the same text each time: services find by its text
+** what they have seen before. */
+static const char *const early[] = {"type", "url", "data", "filename"};
+enum { EARLY = sizeof early / sizeof *early };
+
+static int is_early(const char *key) {
+  for (int i = 0; i < EARLY; i++)
+    if (strcmp(key, early[i]) == 0)
+      return 1;
+  return 0;
+}
+
+/* Those that are there: how many. */
+static int put_early(writer *w, int index) {
   int n = 0;
+  for (int i = 0; i < EARLY; i++) {
+    lua_pushstring(w->L, early[i]);
+    if (lua_rawget(w->L, index) != LUA_TNIL) {
+      da_buf_printf(w->out, "%s\"%s\":", n++ ? "," : "", early[i]);
+      put(w, lua_gettop(w->L));
+    }
+    lua_pop(w->L, 1);
+  }
+  return n;
+}
+
+static void put_object(writer *w, int index) {
+  int n;
   da_buf_puts(w->out, "{");
+  n = put_early(w, index);
   lua_pushnil(w->L);
   while (lua_next(w->L, index)) {
     int value = lua_gettop(w->L);
     if (lua_type(w->L, value - 1) != LUA_TSTRING)
       refuse(w, "a table has both kinds of keys, or holes");
-    if (n++)
-      da_buf_puts(w->out, ",");
-    put_string(w, value - 1);
-    da_buf_puts(w->out, ":");
-    put(w, value);
+    if (!is_early(lua_tostring(w->L, value - 1))) {
+      if (n++)
+        da_buf_puts(w->out, ",");
+      put_string(w, value - 1);
+      da_buf_puts(w->out, ":");
+      put(w, value);
+    }
     lua_pop(w->L, 1);
   }
   da_buf_puts(w->out, "}");
@@ -147,10 +177,16 @@ static void check_written(const writer *w) {
     refuse(w, "too large");
 }
 
-void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
-                int arg) {
+void l_json_write(lua_State *L, int index, da_buf *out, const char *what,
+                  int arg) {
   writer w = {L, out, what, arg, 0};
   put(&w, lua_absindex(L, index));
+}
+
+void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
+                int arg) {
+  const writer w = {L, out, what, arg, 0};
+  l_json_write(L, index, out, what, arg);
   check_written(&w);
 }
 

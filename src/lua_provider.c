@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "da_tool_calls.h"
+#include "chat_answer.h"
 #include "lua_json.h"
 
 typedef struct l_provider {
@@ -138,13 +138,6 @@ static void take_text(lua_State *L, int index, char *to, size_t size) {
   to[size - 1] = '\0';
 }
 
-static int64_t take_tokens(lua_State *L, const char *field) {
-  int number = lua_getfield(L, -1, field) == LUA_TNUMBER;
-  lua_Integer n = number ? lua_tointeger(L, -1) : 0; /* 0: no integer */
-  lua_pop(L, 1);
-  return n > 0 ? n : 0;
-}
-
 /* The second result: usage, finish_reason, model, as a service tells them. */
 static void take_info(lua_State *L, int index, da_answer *a) {
   if (lua_type(L, index) != LUA_TTABLE)
@@ -154,14 +147,10 @@ static void take_info(lua_State *L, int index, da_answer *a) {
   lua_getfield(L, index, "model");
   take_text(L, -1, a->model, sizeof a->model);
   if (lua_getfield(L, index, "usage") == LUA_TTABLE) {
-    a->has_usage = 1;
-    a->usage.prompt = take_tokens(L, "prompt_tokens");
-    a->usage.completion = take_tokens(L, "completion_tokens");
-    a->usage.total = take_tokens(L, "total_tokens");
-    if (!a->usage.total &&
-        __builtin_add_overflow(a->usage.prompt, a->usage.completion,
-                               &a->usage.total))
-      a->usage.total = INT64_MAX;
+    da_buf *usage = l_buf_push(L, a->raw_usage.cap);
+    l_json_put(L, -2, usage, "the usage", 0);
+    chat_read_usage(a, da_buf_text(usage));
+    lua_pop(L, 1);
   }
   lua_pop(L, 3);
 }
@@ -198,11 +187,27 @@ static int has_text(const da_message *m) {
          type == DA_JSON_NULL || type == DA_JSON_BAD;
 }
 
+/* Its calls of tools as a service's, which may lack an id or more. */
+static int keep_message(da_call *c, const da_message *m) {
+  static const da_http nothing;
+  const chat_reply reply = {.http = &nothing};
+  da_text tail = da_message_tail(m);
+  da_buf wire;
+  int code;
+  da_buf_init(&wire, DA_MESSAGE_MAX);
+  da_buf_puts(&wire, "{");
+  da_buf_put(&wire, tail.data, tail.len);
+  code = da_buf_check(&wire, "the answer", c->err);
+  if (!code)
+    code = chat_keep_message(&reply, da_buf_text(&wire), c->answer, c->err);
+  da_buf_dispose(&wire);
+  return code;
+}
+
 /* The first result: a message table, or just its text. */
 static void take_message(lua_State *L, int index, da_call *c) {
   da_answer *a = c->answer;
   da_message *m;
-  da_text tail;
   if (lua_type(L, index) == LUA_TSTRING) {
     lua_createtable(L, 0, 2);
     lua_pushvalue(L, index);
@@ -220,18 +225,14 @@ static void take_message(lua_State *L, int index, da_call *c) {
     no_message(c);
     return;
   }
-  tail = da_message_tail(m);
-  da_buf_puts(&a->message, "{");
-  da_buf_put(&a->message, tail.data, tail.len);
   da_message_content(m, &a->text);
-  a->calls = da_tool_calls_count(da_message_json(m));
   if (da_message_role(m) != DA_ROLE_ASSISTANT)
     wrong(c, "returned a message that is not the assistant's");
   else if (!has_text(m))
     wrong(c, "returned a message whose content is no text");
-  da_message_unref(m);
   if (!c->code)
-    c->code = da_buf_check(&a->message, "the answer", c->err);
+    c->code = keep_message(c, m);
+  da_message_unref(m);
   if (!c->code)
     c->code = da_buf_check(&a->text, "the answer", c->err);
 }
@@ -258,9 +259,8 @@ static int l_run(lua_State *L) {
       c->code = l_error_take(L, 4, DA_EPROVIDER, c->err);
     return 0;
   }
+  take_info(L, 4, c->answer);
   take_message(L, 3, c);
-  if (!c->code)
-    take_info(L, 4, c->answer);
   return 0;
 }
 

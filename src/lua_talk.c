@@ -2,6 +2,7 @@
 #include "da_clock.h"
 #include "da_turn.h"
 #include "lua_agent.h"
+#include "lua_content.h"
 #include "lua_json.h"
 
 #define TURN_TYPE "deepagent.turn"
@@ -146,20 +147,59 @@ static int finish(lua_State *L, l_agent *a, da_turn **t, l_frame before,
   return code ? fail_turn(L, a, begun, err) : 1;
 }
 
+/* What is asked: a text, or the wire text of a message in a buffer. */
+typedef struct question {
+  da_text text;
+  da_buf *message;
+  int code;
+  da_err err;
+} question;
+
+/* The string or list at index 2. Pushes a value. */
+static void take_question(lua_State *L, l_agent *a, question *q) {
+  q->message = NULL;
+  q->code = DA_OK;
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    q->text.data = lua_tolstring(L, 2, &q->text.len);
+    lua_pushnil(L);
+    return;
+  }
+  q->message = l_buf_push(L, a->agent->settings.limits.message);
+  q->code = l_content_put(L, 2, q->message, &q->err);
+}
+
+static int start(da_turn **t, da_agent *a, question *q, da_delta_fn delta,
+                 void *ctx, da_err *err) {
+  da_message *user;
+  int code = q->code;
+  if (!q->message)
+    return da_turn_start(t, a, q->text, delta, ctx, err);
+  if (code)
+    *err = q->err;
+  else
+    code = da_message_new(&user, da_buf_text(q->message), NULL, -1, err);
+  da_buf_dispose(q->message); /* now: it may be large */
+  if (!code)
+    return da_turn_start_message(t, a, user, delta, ctx, err);
+  da_agent_log(a, DA_WARN, err, "the turn failed: %s", err->message);
+  return code;
+}
+
 static int talk(lua_State *L, int streaming) {
   l_agent *a = l_agent_check(L);
   listener l = {a, NULL};
-  da_text text;
+  question q;
   da_turn **t;
   l_frame before;
   da_err err;
   int code;
-  luaL_checktype(L, 2, LUA_TSTRING);
-  text.data = lua_tolstring(L, 2, &text.len);
+  if (lua_type(L, 2) != LUA_TSTRING && !lua_istable(L, 2))
+    luaL_typeerror(L, 2, "string or table");
   find_listener(L, streaming);
   t = push_turn(L, &l);
+  take_question(L, a, &q);
   before = l_agent_enter(L, a);
-  code = da_turn_start(t, a->agent, text, streaming ? hear : NULL, &l, &err);
+  code = start(t, a->agent, &q, streaming ? hear : NULL, &l, &err);
   return finish(L, a, t, before, code, &err);
 }
 

@@ -5,6 +5,7 @@
 ** the answer's reader. Taking them out first matters: a delta function may
 ** drive the same transport for another call.
 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,8 +51,9 @@ typedef struct call {
 
 static int send_request(call *c, const da_request *r, da_err *err) {
   const chat_options *o = &c->owner->o;
-  const char **headers = calloc(o->header_count + 2, sizeof *headers);
+  const char **headers = calloc(o->header_count + 3, sizeof *headers);
   da_http_request q = {0};
+  char key[128];
   size_t n = 0;
   int rc;
   if (!headers)
@@ -59,6 +61,10 @@ static int send_request(call *c, const da_request *r, da_err *err) {
   if (!o->has_accept)
     headers[n++] =
         r->stream ? "Accept: text/event-stream" : "Accept: application/json";
+  if (r->idempotency_key && !o->has_idempotency_key) {
+    snprintf(key, sizeof key, "Idempotency-Key: %s", r->idempotency_key);
+    headers[n++] = key;
+  }
   memcpy(headers + n, o->headers, o->header_count * sizeof *headers);
   q.url = o->url;
   q.headers = headers;
@@ -257,6 +263,7 @@ static int chat_step(da_provider *p, da_call *base, double seconds,
   if (!h->done && h->body.len == c->looked)
     rc = c->transport->ops->step(c->transport, seconds, err);
   if (rc == DA_OK) {
+    c->answer->begun |= h->body.len > 0;
     c->inside = 1;
     rc = work(c, err);
     c->inside = 0;

@@ -14,6 +14,10 @@ local deepagent = {
   array = core.array,
   file_backend = core.file_backend,
   memory_backend = core.memory_backend,
+  image = core.image,
+  image_url = core.image_url,
+  audio = core.audio,
+  file = core.file,
 }
 
 -- Options of the constructors that say how the service is reached, and the

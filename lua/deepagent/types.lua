@@ -70,6 +70,21 @@
 ---@field json? string its exact text: what it is read from if it is there
 ---@field [string] any
 
+---A part of a message's content, as the chat-completions protocol has it.
+---@class deepagent.Part
+---@field type string "text", "image_url", "input_audio", "file" ...
+---@field [string] any
+
+---Either path, or data, or (of a file) id.
+---@class deepagent.Media
+---@field path? string a regular file
+---@field data? string the bytes
+---@field id? string of a file that the service has already
+---@field name? string of a file: what the service is told it is called
+---@field type? string "image/png" ...; default: what the first bytes say
+---@field detail? string of an image: "low", "high", "auto"
+---@field max_bytes? integer more is refused; default 20 MiB
+
 ---@class deepagent.Tokens
 ---@field prompt_tokens integer
 ---@field completion_tokens integer
@@ -430,12 +445,13 @@ function Agent:with_on_stream(f) end
 ---@return deepagent.Agent self
 function Agent:on_stream(f) end
 
----@param text string
+---A text, or a list of texts and parts: see deepagent.image.
+---@param text string|(string|deepagent.Part)[]
 ---@return string? answer
 ---@return deepagent.Error? err
 function Agent:ask(text) end
 
----@param text string
+---@param text string|(string|deepagent.Part)[]
 ---@param on_delta? deepagent.OnDelta
 ---@return string? answer
 ---@return deepagent.Error? err
@@ -578,6 +594,34 @@ function deepagent.memory_backend() end
 ---@param options? table
 ---@return deepagent.Backend|deepagent.LuaBackend
 function deepagent.backend(name, options) end
+
+---An image for a question, of a file or of bytes in memory.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.image(path, options) end
+
+---An image that the service fetches: https, http or data.
+---@param url string
+---@param options? { detail?: string }
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.image_url(url, options) end
+
+---Audio for a question.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.audio(path, options) end
+
+---A file of any kind for a question.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.file(path, options) end
 
 ---Marks a table as a JSON array: deepagent.array {} is [].
 ---@generic T: table

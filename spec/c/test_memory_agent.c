@@ -308,8 +308,11 @@ static void streamed_begin(void) {
   http_begin(1);
 }
 
+/* Else each would be tried again after the three seconds that it asks for. */
 static void refused_begin(void) {
+  const da_retry once = {0};
   http_begin(2);
+  OK(da_agent_set_retry(a, &once, &err));
 }
 
 static void http_ask(void) {
