@@ -264,8 +264,8 @@ int da_turn_keep(da_turn *t, da_err *err) {
   da_agent_log(
       a, DA_DEBUG, NULL, "answered: %zu bytes, finish reason %s, %lld tokens",
       t->answer.text.len, a->answer.finish_reason, (long long)a->last.total);
-  dropped = da_agent_journal_drop(
-      a, da_message_id(da_history_at(&t->messages, 0)));
+  dropped =
+      da_agent_journal_drop(a, da_message_id(da_history_at(&t->messages, 0)));
   if (dropped || da_agent_remembers(a))
     da_agent_changed(a);
   return DA_OK;

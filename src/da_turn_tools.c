@@ -37,8 +37,8 @@ int da_turn_begin_calls(da_turn *t, da_err *err) {
   if (!code && da_tool_calls_check(message, err))
     code = err->code = DA_EPROVIDER;
   if (!code)
-    code = da_message_answer(&m, message, da_buf_text(&t->answer.raw_usage),
-                             err);
+    code =
+        da_message_answer(&m, message, da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   if (da_history_append(&t->messages, m))
@@ -122,9 +122,8 @@ static double time_left(const da_turn *t) {
                                    : left;
 }
 
-static int run(const da_turn *t, const da_tool *tool,
-               const da_tool_call *call, da_tool_result *result,
-               da_err *why) {
+static int run(const da_turn *t, const da_tool *tool, const da_tool_call *call,
+               da_tool_result *result, da_err *why) {
   da_text text;
   int code;
   da_err_clear(why);
