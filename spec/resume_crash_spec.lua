@@ -6,7 +6,7 @@ local disk = require "support.disk"
 local json = require "dkjson"
 local tooled = require "support.tooled"
 
-local call, tool = tooled.call, tooled.tool
+local tool = tooled.tool
 
 local directory
 

@@ -188,8 +188,8 @@ describe("tools over HTTP", function()
       server:script { message(text), answers.plain "done",
         answers.plain "again", answers.plain "once more" }
       local got
-      local a = stored("exact"):with_tool(tool("f", function(arguments, c)
-        got = { arguments, c }
+      local a = stored("exact"):with_tool(tool("f", function(values, c)
+        got = { values, c }
         return "result \0 \u{20AC}"
       end))
       assert.equal("done", a:ask "go")
