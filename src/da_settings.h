@@ -5,6 +5,7 @@
 
 #include "da_provider.h"
 #include "da_rate.h"
+#include "da_preset.h"
 #include "da_store.h"
 #include "da_tool.h"
 #include "deepagent.h"
@@ -32,9 +33,9 @@ typedef struct da_fallback da_fallback;
 
 typedef struct da_settings {
   /* The service. */
-  const char *service; /* "openai" ..., a literal */
+  const da_preset *service; /* a constant */
   char *model, *base_url, *api_key, *ca_file, *proxy;
-  int needs_key, allow_http, insecure;
+  int allow_http, insecure;
   da_strings headers;
   da_model *own; /* instead of all the above but `model` */
   /* The request. */

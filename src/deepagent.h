@@ -70,6 +70,26 @@ int da_openai(da_agent **out, da_runtime *rt, const char *model,
 /* http://127.0.0.1:11434/v1, no key. */
 int da_ollama(da_agent **out, da_runtime *rt, const char *model, da_err *err);
 
+/* A service by name: "openai", "ollama", "llamacpp", "vllm", "groq",
+** "mistral", "deepseek", "openrouter", "together", "xai". `api_key` NULL: from
+** its variable (GROQ_API_KEY ...). DA_EINVAL: there is none of that name.
+** docs/services.md tells what differs. */
+int da_agent_of(da_agent **out, da_runtime *rt, const char *service,
+                const char *model, const char *api_key, da_err *err);
+
+/* For da_azure. NULL: what the variable says. */
+typedef struct da_azure_options {
+  const char *endpoint;    /* AZURE_OPENAI_ENDPOINT */
+  const char *api_version; /* OPENAI_API_VERSION; without any, or "v1":
+                           ** {endpoint}/openai/v1 */
+  const char *api_key;     /* AZURE_OPENAI_API_KEY */
+  const char *token;       /* of Entra ID, instead of a key */
+} da_azure_options;
+
+/* Azure OpenAI. DA_EURL without an endpoint. `options` may be NULL. */
+int da_azure(da_agent **out, da_runtime *rt, const char *deployment,
+             const da_azure_options *options, da_err *err);
+
 /* Any service that speaks the chat-completions protocol. */
 int da_agent_new(da_agent **out, da_runtime *rt, const char *model,
                  const char *base_url, const char *api_key, da_err *err);
@@ -96,7 +116,8 @@ int da_agent_add_header(da_agent *a, const char *name, const char *value,
                         da_err *err);
 
 /* http to hosts beyond loopback; no check of certificates; a PEM file of
-** authorities; a proxy's URL, or "env" for what the environment says. */
+** authorities; a proxy's URL, or "env" for what the environment says. DA_EURL
+** for a proxy that is none. */
 int da_agent_set_allow_http(da_agent *a, int on, da_err *err);
 int da_agent_set_insecure(da_agent *a, int on, da_err *err);
 int da_agent_set_ca_file(da_agent *a, const char *path, da_err *err);
@@ -105,7 +126,8 @@ int da_agent_set_proxy(da_agent *a, const char *proxy, da_err *err);
 /* DA_EINVAL if it cannot be a header's value. NULL: none. */
 int da_agent_set_api_key(da_agent *a, const char *key, da_err *err);
 
-/* https, or http to loopback. Checked at the first turn: DA_EURL. */
+/* https, or http to loopback; a query goes behind the path that is added.
+** Checked at the first turn: DA_EURL. */
 int da_agent_set_base_url(da_agent *a, const char *url, da_err *err);
 
 /* A member of the request body: ("temperature", "0.7"), ("stop", "[\"x\"]").
@@ -296,8 +318,8 @@ int da_agent_last(const da_agent *a, da_last *out);
 ** read (the agent goes on without). */
 int da_agent_count(da_agent *a, size_t *messages, da_err *err);
 
-/* The stored line of message i (from 0): wire members with our "id" and
-** "created_at" in front. Borrowed: until the history changes. */
+/* The stored line of message i (from 0): wire members with our "id",
+** "created_at" and, of an answer, "usage" in front. Borrowed: until the history changes. */
 da_text da_agent_message(const da_agent *a, size_t i);
 
 /* Empties the conversation; with auto-save also the stored one. */

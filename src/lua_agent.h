@@ -74,8 +74,10 @@ int l_agent_usage(lua_State *L);
 int l_agent_last(lua_State *L);
 int l_with_limits(lua_State *L);
 
-/* agent(service, model, api_key or nil, provider or nil) of the module. */
+/* agent(service or nil, model, api_key or nil, provider or nil) and azure of
+** the module. */
 int l_agent_new(lua_State *L);
+int l_agent_azure(lua_State *L);
 
 void l_agent_open(lua_State *L);
 

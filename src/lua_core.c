@@ -11,6 +11,7 @@ luaopen_deepagent_core(lua_State *L);
 
 int luaopen_deepagent_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"agent", l_agent_new},
+                                       {"azure", l_agent_azure},
                                        {"file_backend", l_file_backend},
                                        {"memory_backend", l_memory_backend},
                                        {"native_backend", l_native_backend},

@@ -67,6 +67,7 @@
 ---@field content? string|table|lightuserdata text, parts or deepagent.null
 ---@field id? string made up where it is missing
 ---@field created_at? number seconds since 1970
+---@field usage? table of an answer: the tokens it took, as the service counted
 ---@field json? string its exact text: what it is read from if it is there
 ---@field [string] any
 
@@ -89,16 +90,29 @@
 ---@field prompt_tokens integer
 ---@field completion_tokens integer
 ---@field total_tokens integer
+---@field cached_tokens integer of the prompt: read from the service's cache
+---@field reasoning_tokens integer of the completion: thought, not said
+---@field audio_tokens integer of both: heard or spoken
 
 ---@class deepagent.Usage
 ---@field last deepagent.Tokens of the last turn of this agent
 ---@field total deepagent.Tokens of all turns of the session since it began
 
+---@class deepagent.Choice
+---@field index integer from 0
+---@field finish_reason string
+---@field message deepagent.Message
+
 ---@class deepagent.Last
+---@field message deepagent.Message as the service sent it
 ---@field finish_reason string
 ---@field model string "" where the service told none
 ---@field request_id string "" where the service told none
 ---@field usage deepagent.Tokens
+---@field reasoning? string what the model thought, where the service sends it
+---@field refusal? string why the model refused, where it did
+---@field logprobs? table as the service sent them
+---@field choices? deepagent.Choice[] with n > 1: all, the answer's first
 
 ---@class deepagent.Timeouts
 ---@field connect? number seconds, default 10
@@ -243,6 +257,9 @@ function Backend:restore(name) end
 ---@field insecure? boolean certificates are not verified; the logger is warned
 ---@field ca_file? string PEM file
 ---@field proxy? string URL, or "env"
+---@field endpoint? string of deepagent.azure, default AZURE_OPENAI_ENDPOINT
+---@field api_version? string of deepagent.azure, default OPENAI_API_VERSION
+---@field token? string of deepagent.azure, instead of a key
 ---@field provider? deepagent.Provider
 ---@field system? string
 ---@field memory? boolean
@@ -570,9 +587,58 @@ local deepagent = {}
 function deepagent.openai(model, key_or_options) end
 
 ---@param model string
+---@param key_or_options? string|deepagent.Options default GROQ_API_KEY
+---@return deepagent.Agent
+function deepagent.groq(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default MISTRAL_API_KEY
+---@return deepagent.Agent
+function deepagent.mistral(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default DEEPSEEK_API_KEY
+---@return deepagent.Agent
+function deepagent.deepseek(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default OPENROUTER_API_KEY
+---@return deepagent.Agent
+function deepagent.openrouter(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default TOGETHER_API_KEY
+---@return deepagent.Agent
+function deepagent.together(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default XAI_API_KEY
+---@return deepagent.Agent
+function deepagent.xai(model, key_or_options) end
+
+---Azure OpenAI.
+---@param deployment string
+---@param key_or_options? string|deepagent.Options default AZURE_OPENAI_API_KEY
+---@return deepagent.Agent
+function deepagent.azure(deployment, key_or_options) end
+
+---On this machine.
+---@param model string
 ---@param options? deepagent.Options
 ---@return deepagent.Agent
 function deepagent.ollama(model, options) end
+
+---On this machine.
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.llamacpp(model, options) end
+
+---On this machine.
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.vllm(model, options) end
 
 ---@param options deepagent.Options
 ---@return deepagent.Agent
