@@ -59,10 +59,20 @@ int da_agent_journal_saved(da_agent *a, double seconds) {
 
 /* ---- from C ---- */
 
+/* Whether there is one cannot be told of a session that could not be read. */
+static int check_read(const da_agent *a, da_err *err) {
+  if (a->journal.len || !a->load_err.code)
+    return DA_OK;
+  *err = a->load_err;
+  return err->code;
+}
+
 int da_agent_discard_turn(da_agent *a, da_err *err) {
   int code = da_agent_check_idle(a, err);
   if (!code)
     code = da_agent_resolve(a, err);
+  if (!code)
+    code = check_read(a, err);
   if (!code)
     code = da_journal_pop(&a->journal, err);
   if (!code)
@@ -75,6 +85,8 @@ int da_agent_unfinished(da_agent *a, da_history *turn, int adopt,
   int code = da_agent_check_idle(a, err);
   if (!code)
     code = da_agent_resolve(a, err);
+  if (!code)
+    code = check_read(a, err);
   if (!code)
     code = da_journal_last(da_buf_text(&a->journal), turn, err);
   if (!code && adopt && da_journal_adopt(&a->journal, turn)) {

@@ -1,5 +1,6 @@
 /* da_turn_tools.c - the tool calls of a turn (floor 5): each gets one result,
 ** in order. What goes wrong in a tool is told to the model, as a result. */
+#include <stdio.h>
 #include <string.h>
 
 #include "da_clock.h"
@@ -82,17 +83,17 @@ int da_turn_resume_calls(da_turn *t, da_err *err) {
 
 /* ---- one call ---- */
 
+/* As many of them as there is room for are named. */
 static int unknown_tool(const da_turn *t, da_text name, da_err *why) {
   const da_toolbox *tools = &t->agent->settings.tools;
-  da_buf list;
-  da_buf_init(&list, 400);
-  for (size_t i = 0; i < tools->count; i++)
-    da_buf_printf(&list, "%s%s", i ? ", " : "", tools->items[i]->tool.name);
-  da_fail(why, DA_ENOTFOUND, "there is no tool '%.*s'; there are: %s",
-          (int)(name.len > 64 ? 64 : name.len), name.data,
-          da_buf_text(&list).data);
-  da_buf_dispose(&list);
-  return why->code;
+  char list[400] = "";
+  size_t used = 0;
+  for (size_t i = 0; i < tools->count && used < sizeof list; i++)
+    used += (size_t)snprintf(
+        list + used, sizeof list - used, "%s%s",
+        i ? ", " : "; there are: ", tools->items[i]->tool.name);
+  return da_fail(why, DA_ENOTFOUND, "there is no tool '%.*s'%s",
+                 (int)(name.len > 64 ? 64 : name.len), name.data, list);
 }
 
 /* Empty arguments are those of a tool that has none. */
