@@ -63,13 +63,14 @@ static void overtaken_again_and_again(void) {
   talker a;
   begin();
   sit_down(&a, s, b, "x", CHECK_LONG);
-  REC_SET(r, overtaken, CHECK_LONG);
+  REC_SET(r, overtaken, 5);
   say(&a, "ours");
   CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"),
             "intruder intruder intruder intruder intruder ours");
   CHECK_INT(r->saves, 6);
   REC_SET(r, overtaken, 1000); /* at some time we give up, and keep ours */
+  da_session_set_timeout(a.session, 0.5);
   say(&a, "more");
   CHECK_INT(flush(&a, CHECK_LONG), DA_ECONFLICT);
   CHECK_INT(state(&a), DA_SAVE_FAILED);
