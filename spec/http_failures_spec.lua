@@ -25,6 +25,7 @@ describe("an answer that never comes", function()
     options.model = options.model or "m"
     options.base_url = options.base_url or server.url
     options.api_key = KEY
+    options.retry = options.retry or false
     return deepagent.new(options)
   end
 

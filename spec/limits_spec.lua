@@ -56,6 +56,7 @@ describe("a limit", function()
 
   local function agent(limits)
     return deepagent.new { model = "m", base_url = server.url, memory = true,
+      retry = false,
       api_key = failing.key, timeout = patience.long, limits = limits }
   end
 
@@ -185,7 +186,7 @@ describe("a limit", function()
       finally(function() h2:stop() end)
       local function ask(header)
         local a = deepagent.new { model = "m", base_url = h2.url,
-          ca_file = h2.ca_file, timeout = patience.long,
+          ca_file = h2.ca_file, timeout = patience.long, retry = false,
           limits = { header = header } }
         return a:ask("hi")
       end
@@ -203,7 +204,7 @@ describe("a limit", function()
     it("apart, a timeout over HTTP/2 leaves no dead connection", function()
       local h2 = test_server.start { h2 = true }
       finally(function() h2:stop() end)
-      local a = deepagent.new { model = "m", base_url = h2.url,
+      local a = deepagent.new { model = "m", base_url = h2.url, retry = false,
         ca_file = h2.ca_file, memory = true }
       assert.equal("echo: first", a:ask("first"))
       h2:script({ { body = BODY, cut = 5, hang = true } }, "echo")

@@ -32,6 +32,7 @@ describe("a logger", function()
     options.model, options.api_key = "m", KEY
     options.base_url = options.base_url or server.url
     count = count + 1
+    options.retry = options.retry or false
     return deepagent.new(options):with_logger(logger)
   end
 

@@ -20,14 +20,14 @@ describe("on_delta", function()
     options = options or {}
     options.model = "m"
     options.base_url = options.base_url or server.url
+    options.retry = options.retry or false
     return deepagent.new(options):with_memory()
   end
 
   --- The next asks of the agent are as if nothing had been.
   local function unharmed(a)
     assert.equal(0, #a:get_history())
-    assert.same({ prompt_tokens = 0, completion_tokens = 0,
-      total_tokens = 0 }, a:usage().total)
+    assert.same(answers.tokens(0, 0), a:usage().total)
     server:script({}, "echo")
     assert.equal("echo: one", a:ask("one"))
     assert.equal("echo: two", a:stream("two", function() end))

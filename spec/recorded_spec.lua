@@ -88,7 +88,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")]]
   end
 
   local function agent(recording)
-    return deepagent.new { model = "m", memory = true,
+    return deepagent.new { model = "m", memory = true, retry = false,
       base_url = ("http://127.0.0.1:%d/%s"):format(port, recording.name) }
       :with_timeout(20)
   end

@@ -20,7 +20,7 @@ end
 local function agent(url, options)
   options = options or {}
   options.model, options.base_url, options.api_key = "m", url, KEY
-  return deepagent.new(options):with_timeout(patience.long)
+  return deepagent.new(options):with_timeout(patience.long):with_retry(false)
 end
 
 --- Nothing but a failed handshake came of it.
@@ -113,6 +113,32 @@ for _, version in ipairs { "1.1", "2" } do
       local text = ("x✓"):rep(200000)
       assert.equal("echo: " .. text, trusting():ask(text))
       assert.equal("echo: " .. text, trusting():stream(text))
+    end)
+
+    it("unpacks what is compressed", function()
+      local text = ("x✓"):rep(20000)
+      for _, how in ipairs { { gzip = true }, { deflate = true } } do
+        server:script({ answers.plain(text, how),
+          answers.stream({ text, "." }, how) })
+        local a = trusting()
+        assert.equal(text, a:ask("hi"))
+        assert.equal(text .. ".", a:stream("hi"))
+      end
+      for _, request in ipairs(server:requests()) do
+        assert.equal("gzip, deflate", request.headers["accept-encoding"])
+        assert.equal(version, request.protocol)
+      end
+    end)
+
+    it("follows no redirect, and tells nobody else", function()
+      local other = test_server.start()
+      for _, status in ipairs { 302, 307 } do
+        server:script { { status = status, headers = {
+          Location = other.url .. "/chat/completions" } } }
+        assert.equal("redirect", select(2, trusting():ask("hi")).code)
+      end
+      assert.equal(0, other:stats().connections)
+      other:stop()
     end)
 
     it("tells errors as ever", function()

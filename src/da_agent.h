@@ -14,8 +14,10 @@ struct da_agent {
   /* The conversation. */
   da_history history;
   da_usage last, total;
-  int has_last;     /* there was an answer: */
-  da_answer answer; /* the last one, but for its text */
+  int has_last;       /* there was an answer: */
+  da_answer answer;   /* the last one, but for its text */
+  double first, took; /* seconds: see da_last */
+  da_buf partial;     /* of the last turn, which failed: its text so far */
   /* The session, once it was resolved: at the first use that needs it. */
   int resolved;
   unsigned generation; /* of the runtime when the session was opened */
@@ -45,6 +47,9 @@ int da_agent_set_start(da_agent *a, da_history *h, da_err *err);
 
 int da_agent_set_backend(da_agent *a, da_backend *b, da_err *err);
 
+/* NULL: no cache. */
+void da_agent_set_cache_backend(da_agent *a, da_backend *b, double ttl);
+
 /* Takes `p`, also upon failure. */
 int da_agent_set_provider(da_agent *a, da_provider *p, da_err *err);
 
@@ -60,9 +65,15 @@ int da_agent_check_idle(da_agent *a, da_err *err);
 /* The store that the settings mean: a new reference. */
 int da_agent_backend(da_agent *a, da_backend **out, da_err *err);
 
-/* The turn that is over ends with this answer: it is what the agent's last one
-** is from here on. Takes all of it but its text. */
-void da_agent_answered(da_agent *a, da_answer *take);
+/* Keeps what the turn's last answer said, all but its text; `spent` goes into
+** the total. */
+void da_agent_answered(da_agent *a, da_answer *take, const da_usage *spent);
+
+/* The turn that is over failed: its text so far is kept, and taken. */
+void da_agent_failed(da_agent *a, da_answer *take);
+
+/* Another turn begins: what there was of the last one is forgotten. */
+void da_agent_forget_failed(da_agent *a);
 
 /* Nothing was answered yet. */
 void da_agent_forget_answer(da_agent *a);
@@ -90,6 +101,20 @@ void da_agent_journal_drop(da_agent *a, da_text id);
 /* Waits for at most `seconds` for the journal to be saved: 1, 0 not yet. What
 ** fails is logged: the turn goes on all the same. */
 int da_agent_journal_saved(da_agent *a, double seconds);
+/* The provider of its own service, borrowed: DA_EURL, DA_EINVAL ... No
+** network. */
+int da_agent_provider(da_agent *a, da_provider **out, da_err *err);
+
+/* The same for one of the services that it falls back to. */
+int da_agent_service_provider(da_agent *a, da_service *s, da_provider **out,
+                              da_err *err);
+
+/* Whether the settings make a provider; DA_EBUSY in the middle of a turn. */
+int da_agent_check(da_agent *a, da_err *err);
+
+/* Warns, once, of a service whose certificate is not verified: at a turn, as
+** by then the logger is there. */
+void da_agent_tell_insecure(da_agent *a, const da_settings *s);
 
 /* Closes the chat provider; no turn may be under way. */
 void da_agent_forget_chat(da_agent *a);

@@ -11,7 +11,7 @@ void da_agent_forget_answer(da_agent *a) {
   a->has_last = 0;
 }
 
-void da_agent_answered(da_agent *a, da_answer *take) {
+void da_agent_answered(da_agent *a, da_answer *take, const da_usage *spent) {
   da_buf text = take->text;
   da_agent_forget_answer(a);
   memset(&take->text, 0, sizeof take->text);
@@ -19,7 +19,7 @@ void da_agent_answered(da_agent *a, da_answer *take) {
   da_answer_init(take);
   take->text = text;
   a->last = a->answer.usage;
-  da_usage_add(&a->total, &a->last);
+  da_usage_add(&a->total, spent);
   a->has_last = 1;
 }
 
@@ -34,6 +34,9 @@ int da_agent_last(const da_agent *a, da_last *out) {
   out->raw_usage = da_buf_text(&answer->raw_usage);
   out->usage = a->last;
   out->refused = answer->refused;
+  out->cached = answer->cached;
+  out->first = a->first;
+  out->total = a->took;
   out->finish_reason = answer->finish_reason;
   out->model = answer->model;
   out->request_id = answer->request_id;

@@ -27,6 +27,13 @@ void da_answer_limit(da_answer *a, size_t bytes) {
   a->choices.cap = a->logprobs.cap = a->raw_usage.cap = bytes;
 }
 
+void da_answer_reset(da_answer *a) {
+  size_t bytes = a->message.cap;
+  da_answer_dispose(a);
+  da_answer_init(a);
+  da_answer_limit(a, bytes);
+}
+
 int da_request_put_members(const da_request *r, da_buf *out, const char *name,
                            int *named, da_err *err) {
   da_text key, value;

@@ -41,6 +41,8 @@ typedef struct da_answer {
   size_t calls;   /* how many tool calls it has */
   da_buf text;    /* its text, or the refusal where there is nothing else */
   int refused;    /* 1: it is a refusal */
+  int begun;      /* 1: some of it has come, heard or not */
+  int cached;     /* 1: it came out of a cache */
   da_buf choices; /* JSON array of the further choices, as they came */
   da_buf logprobs, raw_usage; /* JSON, as they came */
   char finish_reason[32];
@@ -52,6 +54,9 @@ typedef struct da_answer {
 
 void da_answer_init(da_answer *a);
 void da_answer_dispose(da_answer *a);
+
+/* As it was after init and da_answer_limit. */
+void da_answer_reset(da_answer *a);
 
 /* Neither its text nor its message may be larger: DA_ETOOLARGE sticks to what
 ** would be. Right after da_answer_init. */
@@ -82,17 +87,29 @@ struct da_provider {
   const da_provider_ops *ops;
 };
 
+/* A member of the request, and the name that a service has for it. */
+typedef struct da_rename {
+  const char *ours, *theirs;
+} da_rename;
+
 /* How provider_chat gets its transport: opened at the first request, by
 ** whom the provider was given. */
 typedef da_transport *(*da_transport_fn)(void *ctx, da_err *err);
 
 typedef struct da_chat_options {
   const char *name;           /* "openai", for messages; NULL: "chat" */
-  da_text base_url;           /* "https://api.openai.com/v1" */
+  da_text base_url;           /* "https://api.openai.com/v1"; may have a
+                              ** query */
   da_text api_key;            /* len 0: none */
   int needs_key;              /* 1: DA_EKEY at `start` without a key */
   const char *key_help;       /* what to set, for that error */
+  const char *key_header;     /* NULL: "Authorization: Bearer KEY" */
   const char *const *headers; /* further "Name: value", NULL at the end */
+  const da_rename *names;     /* a constant, NULL at the end; NULL: none. What
+                              ** the request names by both stays as it is */
+  int no_stream_options;      /* 1: not sent by default */
+  int drop_thoughts;          /* 1: what led to tool calls (reasoning_content,
+                              ** reasoning) is not sent back with them */
   int allow_http, insecure;
   const char *ca_file, *proxy; /* as in da_http_request; NULL: default */
   da_limits limits;            /* each 0: its default */

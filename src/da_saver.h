@@ -98,4 +98,12 @@ da_event *da_session_event(da_session *s);
 int da_saver_list(da_saver *s, da_backend *b, double timeout,
                   da_store_ids *ids, da_err *err);
 
+/* Of a session that no da_session holds, such as a cache's: reads it, or puts
+** `h` in its place, once, now. What is not done in time is left to end by
+** itself. DA_ENOTFOUND, DA_ETIMEOUT ... *h must be empty to be read into. */
+int da_saver_fetch(da_saver *s, da_backend *b, const char *id, double timeout,
+                   da_history *h, da_err *err);
+int da_saver_put(da_saver *s, da_backend *b, const char *id, double timeout,
+                 const da_history *h, da_err *err);
+
 #endif

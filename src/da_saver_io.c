@@ -13,8 +13,9 @@
 typedef struct request {
   da_task task;
   da_saver *saver;
-  da_channel *channel;          /* we are its busy owner; NULL for a list */
-  da_session *session;          /* NULL for a list */
+  da_channel *channel;          /* we are its busy owner; NULL: none */
+  da_session *session;          /* likewise */
+  char *id;                     /* where there is no channel; from malloc */
   da_backend *backend, *unused; /* unused: the channel's, to be dropped */
   uint32_t here;   /* stores with one of these flags: on the caller's thread */
   double deadline; /* da_now() when the caller's patience ends */
@@ -48,6 +49,7 @@ static void request_free(request *r) {
   da_history_dispose(&r->history);
   da_buf_dispose(&r->meta);
   free(r->base_meta);
+  free(r->id);
   da_buf_dispose(&r->ids);
   da_backend_unref(r->backend);
   da_backend_unref(r->unused);
@@ -340,5 +342,66 @@ int da_saver_list(da_saver *s, da_backend *b, double timeout,
     at += id.len + 1;
   }
   request_free(r);
+  return code;
+}
+
+/* ---- a session by itself ---- */
+
+static int work_fetch(request *r) {
+  da_stored stored;
+  int code;
+  da_stored_init(&stored);
+  code = da_store_load(r->backend, r->id, &stored, &r->err);
+  if (!code)
+    da_history_copy(&r->history, &stored.history);
+  da_stored_dispose(&stored);
+  return code;
+}
+
+static int work_put(request *r) {
+  const da_text meta = {"{}", 2};
+  da_revision now;
+  return da_store_save(r->backend, r->id, &r->history, 0, meta, NULL, &now,
+                       &r->err);
+}
+
+static request *request_of(da_saver *s, da_backend *b, const char *id,
+                           double timeout, int (*work)(request *),
+                           da_err *err) {
+  request *r = request_new(s, b, timeout, work);
+  if (r && !(r->id = da_memdup(id, strlen(id)))) {
+    request_free(r);
+    r = NULL;
+  }
+  if (!r)
+    da_nomem(err);
+  return r;
+}
+
+int da_saver_fetch(da_saver *s, da_backend *b, const char *id, double timeout,
+                   da_history *h, da_err *err) {
+  request *r = request_of(s, b, id, timeout, work_fetch, err);
+  int code;
+  if (!r)
+    return DA_ENOMEM;
+  code = perform(&r, timeout, err);
+  if (r) {
+    da_history_copy(h, &r->history);
+    request_free(r);
+  }
+  return code;
+}
+
+int da_saver_put(da_saver *s, da_backend *b, const char *id, double timeout,
+                 const da_history *h, da_err *err) {
+  request *r = request_of(s, b, id, timeout, work_put, err);
+  int code;
+  if (!r)
+    return DA_ENOMEM;
+  r->here = DA_STORE_QUICK | DA_STORE_OWNER_THREAD;
+  da_history_copy(&r->history, h);
+  code = perform(&r, timeout, err);
+  if (r)
+    request_free(r);
   return code;
 }

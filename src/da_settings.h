@@ -3,7 +3,10 @@
 #ifndef DA_SETTINGS_H
 #define DA_SETTINGS_H
 
+#include "da_output.h"
 #include "da_provider.h"
+#include "da_rate.h"
+#include "da_preset.h"
 #include "da_store.h"
 #include "da_tool.h"
 #include "deepagent.h"
@@ -26,11 +29,14 @@ typedef struct da_model {
 } da_model;
 void da_model_unref(da_model *m); /* NULL is fine */
 
+/* Other services, shared by an agent and its clones. */
+typedef struct da_fallback da_fallback;
+
 typedef struct da_settings {
   /* The service. */
-  const char *service; /* "openai" ..., a literal */
+  const da_preset *service; /* a constant */
   char *model, *base_url, *api_key, *ca_file, *proxy;
-  int needs_key, allow_http, insecure;
+  int allow_http, insecure;
   da_strings headers;
   da_model *own; /* instead of all the above but `model` */
   /* The request. */
@@ -41,6 +47,8 @@ typedef struct da_settings {
   size_t max_history; /* 0: no limit */
   da_timeouts timeouts;
   da_limits limits; /* none is 0 */
+  /* The answer. */
+  da_output output;
   /* Tools. */
   da_toolbox tools;
   char *tool_choice;   /* NULL: not said */
@@ -58,10 +66,32 @@ typedef struct da_settings {
   int auto_save;
   double save_timeout;
   da_conflict on_conflict;
+  /* Staying up. */
+  da_retry retry;
+  da_rate *rate;         /* NULL: no limit */
+  da_fallback *fallback; /* NULL: none */
+  da_backend *cache;     /* NULL: none */
+  double cache_ttl;      /* <= 0: for ever */
   /* Telling. */
   da_log_fn log;
   void *log_ctx;
 } da_settings;
+
+typedef struct da_service {
+  da_settings settings; /* of the agent that it was of: its service's part */
+  da_provider *chat;    /* made from them at the first need */
+} da_service;
+
+struct da_fallback {
+  unsigned refs;
+  size_t count;
+  da_service services[];
+};
+/* The services of `others` as they are set now. */
+int da_fallback_new(da_fallback **out, const da_settings *const *others,
+                    size_t count, da_err *err);
+da_fallback *da_fallback_ref(da_fallback *f); /* NULL is fine, here too: */
+void da_fallback_unref(da_fallback *f);
 
 void da_settings_init(da_settings *s);
 int da_settings_copy(da_settings *to, const da_settings *from, da_err *err);
@@ -89,5 +119,8 @@ int da_settings_put_members(const da_settings *s, da_buf *out);
 /* Appends one more, unless the user's extra has it. */
 void da_settings_put_member(const da_settings *s, da_buf *out,
                             const char *name, da_text json);
+/* The same, and before them those of `others` (of that form, checked) that
+** have no such name. */
+int da_settings_put_over(const da_settings *s, da_text others, da_buf *out);
 
 #endif

@@ -41,9 +41,9 @@ static da_turn *turn_new(da_agent *a, da_delta_fn delta, void *ctx) {
   t->agent = a;
   t->delta = delta;
   t->ctx = ctx;
+  t->began = da_now();
   t->deadline = total > 0 ? da_deadline(total) : DA_NEVER;
   da_answer_init(&t->answer);
-  da_history_dispose(&a->fragments);
   a->talking = 1;
   return t;
 }
@@ -58,16 +58,11 @@ static int started(da_turn **out, da_turn *t, int code, const da_err *err) {
   return code;
 }
 
-/* The question first: what cannot be sent is refused before any I/O. */
-int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
-                  void *ctx, da_err *err) {
-  da_message *user = NULL;
+/* Takes `user`, which a closed agent may be without. */
+static int begin(da_turn **out, da_agent *a, da_message *user,
+                 da_delta_fn delta, void *ctx, da_err *err) {
   da_turn *t = NULL;
-  int code = da_agent_check_idle(a, err);
-  if (!code && !a->closed)
-    code = question(&user, a, text, err);
-  if (!code)
-    code = da_agent_resolve(a, err);
+  int code = da_agent_resolve(a, err);
   if (!code)
     t = turn_new(a, delta, ctx);
   if (!t) {
@@ -80,6 +75,34 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
   return started(out, t, code, err);
 }
 
+/* The question first: what cannot be sent is refused before any I/O. */
+int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
+                  void *ctx, da_err *err) {
+  da_message *user = NULL;
+  int code = da_agent_check_idle(a, err);
+  if (!code)
+    da_agent_forget_failed(a);
+  if (!code && !a->closed)
+    code = question(&user, a, text, err);
+  return code ? code : begin(out, a, user, delta, ctx, err);
+}
+
+int da_turn_start_message(da_turn **out, da_agent *a, da_message *user,
+                          da_delta_fn delta, void *ctx, da_err *err) {
+  int code = da_agent_check_idle(a, err);
+  if (!code)
+    da_agent_forget_failed(a);
+  if (!code && !a->closed) {
+    code = da_limits_message(&a->settings.limits, user, err);
+    if (code)
+      tell_failure(a, err);
+  }
+  if (!code)
+    return begin(out, a, user, delta, ctx, err);
+  da_message_unref(user);
+  return code;
+}
+
 int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
                    da_err *err) {
   da_history messages;
@@ -87,6 +110,7 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
   int code = da_agent_unfinished(a, &messages, err);
   if (code)
     return code;
+  da_agent_forget_failed(a);
   t = turn_new(a, delta, ctx);
   if (!t) {
     da_history_dispose(&messages);
@@ -121,10 +145,9 @@ static int step_saving(da_turn *t, double seconds, da_err *err) {
   return 0;
 }
 
-static void end_call(da_turn *t) {
-  if (t->call)
-    t->provider->ops->end(t->provider, t->call);
-  t->call = NULL;
+static void end_attempt(da_turn *t) {
+  da_attempt_free(t->attempt);
+  t->attempt = NULL;
 }
 
 /* Whether the provider could write down all of its answer. The text has a
@@ -132,18 +155,23 @@ static void end_call(da_turn *t) {
 static int check_answer(da_turn *t, da_err *err) {
   int code = da_buf_check(&t->answer.message, "the answer", err);
   da_buf_put(&t->answer.text, "", 0);
-  return code ? code : da_buf_check(&t->answer.text, "the answer", err);
+  if (!code)
+    code = da_buf_check(&t->answer.text, "the answer", err);
+  return code ? code
+              : da_output_check(&t->agent->settings.output, &t->answer, err);
 }
 
 static int step_asking(da_turn *t, double seconds, da_err *err) {
-  int code = t->provider->ops->step(t->provider, t->call, seconds, err);
+  int code = da_attempt_step(t->attempt, seconds, err);
   if (code != 1)
     return code;
-  end_call(t);
+  end_attempt(t);
   code = check_answer(t, err);
   if (code)
     return code;
   da_usage_add(&t->usage, &t->answer.usage);
+  if (!t->answer.cached)
+    da_usage_add(&t->spent, &t->answer.usage);
   if (!t->answer.calls) {
     t->state = DA_TURN_ANSWERED;
     return 1;
@@ -167,6 +195,7 @@ static int fail(da_turn *t, int code, da_err *err) {
     da_fail(err, code, "the turn was ended (%s)", da_code_name(code));
   if (t->messages.len > 1)
     da_history_copy(&t->agent->fragments, &t->messages);
+  da_agent_failed(t->agent, &t->answer);
   tell_failure(t->agent, err);
   return code;
 }
@@ -237,7 +266,9 @@ int da_turn_keep(da_turn *t, da_err *err) {
     return code;
   }
   t->answer.usage = t->usage;
-  da_agent_answered(a, &t->answer);
+  da_agent_answered(a, &t->answer, &t->spent);
+  a->took = da_now() - t->began;
+  a->first = t->first > 0 ? t->first - t->began : a->took;
   da_agent_log(
       a, DA_DEBUG, NULL, "answered: %zu bytes, finish reason %s, %lld tokens",
       t->answer.text.len, a->answer.finish_reason, (long long)a->last.total);
@@ -254,7 +285,7 @@ da_text da_turn_text(const da_turn *t) {
 void da_turn_free(da_turn *t) {
   if (!t)
     return;
-  end_call(t);
+  end_attempt(t);
   t->agent->talking = 0;
   da_history_dispose(&t->messages);
   da_answer_dispose(&t->answer);

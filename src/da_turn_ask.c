@@ -4,65 +4,6 @@
 #include "da_clock.h"
 #include "da_turn_state.h"
 
-/* ---- the provider ---- */
-
-static const char key_help[] =
-    "set OPENAI_API_KEY, or give a key when the agent is made";
-
-static int chat_provider(da_agent *a, da_err *err) {
-  const da_settings *s = &a->settings;
-  da_chat_options o;
-  if (a->chat && !a->stale)
-    return DA_OK;
-  da_agent_forget_chat(a);
-  memset(&o, 0, sizeof o);
-  o.name = s->service;
-  o.base_url.data = s->base_url ? s->base_url : "";
-  o.base_url.len = strlen(o.base_url.data);
-  o.api_key.data = s->api_key ? s->api_key : "";
-  o.api_key.len = strlen(o.api_key.data);
-  o.needs_key = s->needs_key;
-  o.key_help = key_help;
-  o.headers = (const char *const *)s->headers.items;
-  o.allow_http = s->allow_http;
-  o.insecure = s->insecure;
-  o.ca_file = s->ca_file;
-  o.proxy = s->proxy;
-  o.limits = s->limits;
-  o.transport = da_runtime_transport;
-  o.transport_ctx = a->runtime;
-  a->stale = 0;
-  return da_provider_chat(&a->chat, &o, err);
-}
-
-int da_agent_check(da_agent *a, da_err *err) {
-  if (a->talking)
-    return da_fail(err, DA_EBUSY, "the agent is in the middle of a turn");
-  return a->settings.own ? DA_OK : chat_provider(a, err);
-}
-
-/* Once, at a turn: by then the logger is there. */
-static void tell_insecure(da_agent *a) {
-  const da_settings *s = &a->settings;
-  if (!s->insecure || s->own || !s->log || a->told_insecure)
-    return;
-  a->told_insecure = 1;
-  da_agent_log(a, DA_WARN, NULL,
-               "certificates are not verified: whoever is in between can "
-               "read the key and change the answers");
-}
-
-static int find_provider(da_agent *a, da_provider **out, da_err *err) {
-  int code = DA_OK;
-  if (a->settings.own) {
-    *out = a->settings.own->provider;
-  } else {
-    code = chat_provider(a, err);
-    *out = a->chat;
-  }
-  return code;
-}
-
 /* ---- what is sent beside the messages ---- */
 
 /* A forced choice is for the first request only: else the model could never
@@ -106,6 +47,15 @@ static int put_tools(const da_turn *t, da_buf *out) {
   return put_tool_choice(t, out);
 }
 
+static void put_output(const da_turn *t, da_buf *out) {
+  const da_settings *s = &t->agent->settings;
+  da_text format = {s->output.format, 0};
+  if (!format.data)
+    return;
+  format.len = strlen(format.data);
+  da_settings_put_member(s, out, "response_format", format);
+}
+
 /* A choice of a tool is checked here, as the order of settings never
 ** matters. */
 static int check_choice(const da_settings *s, da_err *err) {
@@ -119,6 +69,13 @@ static int check_choice(const da_settings *s, da_err *err) {
 }
 
 /* ---- asking ---- */
+
+static int hear(void *ctx, da_text delta, da_err *err) {
+  da_turn *t = ctx;
+  if (t->first == 0)
+    t->first = da_now();
+  return t->delta(t->ctx, delta, err);
+}
 
 static int begin(da_turn *t, da_request *r, da_err *err) {
   da_agent *a = t->agent;
@@ -141,8 +98,8 @@ static int begin(da_turn *t, da_request *r, da_err *err) {
       s->max_history ? da_history_window(r->history, s->max_history - 1) : 0;
   da_agent_log(a, DA_DEBUG, NULL, "asking %s with %zu earlier messages",
                s->model, r->history->len - r->first);
-  return t->provider->ops->start(t->provider, &t->call, r, &t->answer,
-                                 t->delta, t->ctx, err);
+  return da_attempt_start(&t->attempt, a, r, &t->answer,
+                          t->delta ? hear : NULL, t, err);
 }
 
 int da_turn_ask(da_turn *t, da_err *err) {
@@ -153,15 +110,13 @@ int da_turn_ask(da_turn *t, da_err *err) {
   if (!code && da_left(t->deadline) <= 0)
     code = da_fail(err, DA_ETIMEOUT, "the turn is not over after %g s",
                    s->timeouts.total);
-  if (!code)
-    code = find_provider(t->agent, &t->provider, err);
   if (code)
     return code;
-  tell_insecure(t->agent);
   memset(&r, 0, sizeof r);
   da_buf_init(&members, DA_MESSAGE_MAX);
   da_settings_put_members(s, &members);
   put_tools(t, &members);
+  put_output(t, &members);
   r.members = da_buf_text(&members);
   da_answer_dispose(&t->answer);
   da_answer_init(&t->answer);

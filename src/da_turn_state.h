@@ -2,6 +2,7 @@
 #ifndef DA_TURN_STATE_H
 #define DA_TURN_STATE_H
 
+#include "da_attempt.h"
 #include "da_turn.h"
 
 typedef enum da_turn_state {
@@ -13,8 +14,7 @@ typedef enum da_turn_state {
 
 struct da_turn {
   da_agent *agent;
-  da_provider *provider;
-  da_call *call; /* NULL: not begun or ended */
+  da_attempt *attempt; /* NULL: no request is under way */
   da_delta_fn delta;
   void *ctx;
   da_history messages; /* the user's, then answers with calls, and results */
@@ -22,12 +22,12 @@ struct da_turn {
   da_turn_state state, next;
   double deadline; /* da_now() when the whole must be over */
   double saved_by; /* da_now() when saving is not waited for any more */
-  size_t first;    /* message of the conversation that is sent */
   size_t asked;    /* index in messages of the answer whose calls are run */
-  size_t
-      doubtful;   /* calls before this one may have been run before: a crash */
-  unsigned round; /* of tools, from 1 */
-  da_usage usage; /* of all its answers */
+  size_t doubtful; /* calls before this one may have run before a crash */
+  unsigned round;  /* of tools, from 1 */
+  da_usage usage;  /* of all its answers */
+  da_usage spent;  /* of those that came out of no cache */
+  double began, first; /* da_now(): its start; the first delta, or 0 */
 };
 
 /* da_turn_ask.c: begins the next request. */

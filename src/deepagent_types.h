@@ -94,6 +94,17 @@ typedef struct da_timeouts {
   double total;   /* the whole of it */
 } da_timeouts;
 
+/* How often a request that failed in passing is tried again. */
+typedef struct da_retry {
+  int max;       /* further tries; 0: none */
+  double base;   /* seconds to wait before the first of them, then twice as
+                 ** much each time, each less by up to a half, at random. What
+                 ** the service asks for (Retry-After) comes first */
+  double cap;    /* the most of that, seconds */
+  double budget; /* seconds after its beginning in which a further try of a
+                 ** request may begin; 0: as long as it has */
+} da_retry;
+
 /* The most that is taken; 0: the default. Beyond one of them a turn ends, in
 ** bounded memory, with DA_ETOOLARGE, beyond `depth` with DA_EPROTOCOL, and
 ** the conversation stays as it was. */
@@ -157,6 +168,17 @@ typedef struct da_file_options {
   int durable;      /* 1: saved means that the disk has it (fsync) */
   size_t max_bytes; /* largest file that is read; 0: 1 GiB */
 } da_file_options;
+
+/* An image, audio or another file that goes into a question. */
+typedef struct da_media {
+  const char *path;   /* a regular file; NULL: */
+  da_text bytes;      /* what is in memory */
+  const char *name;   /* what the service is told a file is called; NULL: the
+                      ** last part of the path */
+  const char *type;   /* "image/png" ... NULL: what its first bytes say */
+  const char *detail; /* of an image: "low", "high" ... NULL: not sent */
+  size_t max_bytes;   /* more is refused; 0: 20 MiB */
+} da_media;
 
 /* How it stands with saving a session. */
 typedef enum da_save_state {

@@ -1,7 +1,7 @@
 /* lua_agent.h - the agent object (floor 7). lua_agent.c has its life and its
 ** sessions, lua_talk.c ask and stream, lua_history.c the conversation,
 ** lua_last.c what the last answer said of itself, lua_settings.c,
-** lua_limits.c and lua_tool.c the with_... methods. */
+** lua_limits.c, lua_tool.c and lua_output.c the with_... methods. */
 #ifndef LUA_AGENT_H
 #define LUA_AGENT_H
 
@@ -18,7 +18,9 @@ enum {
   L_PROVIDER,
   L_TOOLS, /* a table of its own: name -> {run = function} */
   L_ON_TOOL_CALL,
-  L_VALUES = L_ON_TOOL_CALL
+  L_FALLBACK, /* a list of others' L_PROVIDER */
+  L_CACHE,
+  L_VALUES = L_CACHE
 };
 
 typedef struct l_agent {
@@ -45,6 +47,7 @@ int l_answer(lua_State *L, int code, const da_err *err);
 
 /* Adds the with_... methods to the table at the top of the stack. */
 void l_settings_open(lua_State *L);
+void l_upkeep_open(lua_State *L); /* likewise */
 
 /* For setters: the agent, or raises what the core refuses as the fault of
 ** argument `arg`. */
@@ -70,9 +73,13 @@ int l_agent_clear(lua_State *L);
 int l_agent_usage(lua_State *L);
 int l_agent_last(lua_State *L);
 int l_with_limits(lua_State *L);
+int l_with_json_schema(lua_State *L);
+int l_with_json_mode(lua_State *L);
 
-/* agent(service, model, api_key or nil, provider or nil) of the module. */
+/* agent(service or nil, model, api_key or nil, provider or nil) and azure of
+** the module. */
 int l_agent_new(lua_State *L);
+int l_agent_azure(lua_State *L);
 
 void l_agent_open(lua_State *L);
 

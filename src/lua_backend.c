@@ -176,6 +176,21 @@ da_backend *l_backend_push(lua_State *L, int index, int arg) {
   return b->backend;
 }
 
+da_backend *l_backend_arg(lua_State *L, int arg) {
+  if (lua_type(L, arg) == LUA_TSTRING) {
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "deepagent");
+    luaL_argcheck(L, lua_type(L, -1) == LUA_TTABLE, arg,
+                  "names need require \"deepagent\"");
+    lua_getfield(L, -1, "backend");
+    lua_pushvalue(L, arg);
+    lua_call(L, 1, 1);
+    lua_replace(L, arg);
+    lua_pop(L, 2);
+  }
+  return l_backend_push(L, arg, arg);
+}
+
 /* ---- its own methods ---- */
 
 l_backend *l_backend_check(lua_State *L) {

@@ -25,6 +25,10 @@ const char *l_backend_id(lua_State *L, da_err *err);
 ** error of argument `arg` for anything else. */
 da_backend *l_backend_push(lua_State *L, int index, int arg);
 
+/* The same for argument `arg`, which may also be a name that
+** deepagent.backend knows. */
+da_backend *l_backend_arg(lua_State *L, int arg);
+
 /* Module functions. */
 int l_file_backend(lua_State *L);
 int l_memory_backend(lua_State *L);

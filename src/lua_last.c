@@ -37,6 +37,8 @@ int l_agent_usage(lua_State *L) {
 typedef struct snapshot {
   da_text message, choices, logprobs;
   da_usage usage;
+  int cached;
+  double first, total;
   char finish_reason[32], model[128], request_id[128];
 } snapshot;
 
@@ -56,6 +58,9 @@ static int take(snapshot *s, da_buf *bytes, const da_last *last) {
   s->choices = copy(bytes, last->choices);
   s->logprobs = copy(bytes, last->logprobs);
   s->usage = last->usage;
+  s->cached = last->cached;
+  s->first = last->first;
+  s->total = last->total;
   snprintf(s->finish_reason, sizeof s->finish_reason, "%s",
            last->finish_reason);
   snprintf(s->model, sizeof s->model, "%s", last->model);
@@ -100,12 +105,22 @@ static void set_choices(lua_State *L, const snapshot *s) {
 }
 
 static void push_last(lua_State *L, const snapshot *s) {
-  lua_createtable(L, 0, 9);
+  lua_createtable(L, 0, 11);
   set_string(L, "finish_reason", s->finish_reason);
   set_string(L, "model", s->model);
   set_string(L, "request_id", s->request_id);
   push_usage(L, &s->usage);
   lua_setfield(L, -2, "usage");
+  lua_createtable(L, 0, 2);
+  lua_pushnumber(L, s->first);
+  lua_setfield(L, -2, "first");
+  lua_pushnumber(L, s->total);
+  lua_setfield(L, -2, "total");
+  lua_setfield(L, -2, "timings");
+  if (s->cached) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "cached");
+  }
   if (s->logprobs.len) {
     l_json_push(L, s->logprobs);
     lua_setfield(L, -2, "logprobs");

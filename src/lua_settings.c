@@ -265,18 +265,7 @@ static int l_with_memory_backend(lua_State *L) {
   da_backend *b;
   da_err err;
   int code;
-  if (lua_type(L, 2) == LUA_TSTRING) { /* a name, as deepagent.backend has */
-    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_getfield(L, -1, "deepagent");
-    luaL_argcheck(L, lua_type(L, -1) == LUA_TTABLE, 2,
-                  "names need require \"deepagent\"");
-    lua_getfield(L, -1, "backend");
-    lua_pushvalue(L, 2);
-    lua_call(L, 1, 1);
-    lua_replace(L, 2);
-    lua_settop(L, 2);
-  }
-  b = l_backend_push(L, 2, 2);
+  b = l_backend_arg(L, 2);
   code = da_agent_set_backend(a->agent, b, &err);
   if (code)
     return l_setter_done(L, code, &err, 2);
@@ -382,6 +371,8 @@ void l_settings_open(lua_State *L) {
       {"with_frequency_penalty", l_with_frequency_penalty},
       {"with_timeout", l_with_timeout},
       {"with_limits", l_with_limits},
+      {"with_json_schema", l_with_json_schema},
+      {"with_json_mode", l_with_json_mode},
       {"with_header", l_with_header},
       {"with_extra", l_with_extra},
       {"with_messages", l_with_messages},

@@ -5,10 +5,12 @@
 ** the answer's reader. Taking them out first matters: a delta function may
 ** drive the same transport for another call.
 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chat_answer.h"
+#include "chat_members.h"
 #include "chat_options.h"
 #include "chat_request.h"
 #include "chat_stream.h"
@@ -50,8 +52,9 @@ typedef struct call {
 
 static int send_request(call *c, const da_request *r, da_err *err) {
   const chat_options *o = &c->owner->o;
-  const char **headers = calloc(o->header_count + 2, sizeof *headers);
+  const char **headers = calloc(o->header_count + 3, sizeof *headers);
   da_http_request q = {0};
+  char key[128];
   size_t n = 0;
   int rc;
   if (!headers)
@@ -59,6 +62,10 @@ static int send_request(call *c, const da_request *r, da_err *err) {
   if (!o->has_accept)
     headers[n++] =
         r->stream ? "Accept: text/event-stream" : "Accept: application/json";
+  if (r->idempotency_key && !o->has_idempotency_key) {
+    snprintf(key, sizeof key, "Idempotency-Key: %s", r->idempotency_key);
+    headers[n++] = key;
+  }
   memcpy(headers + n, o->headers, o->header_count * sizeof *headers);
   q.url = o->url;
   q.headers = headers;
@@ -108,6 +115,20 @@ static void chat_end(da_provider *p, da_call *base) {
   free(c);
 }
 
+static int put_request(call *c, const da_request *r, da_err *err) {
+  const chat_options *o = &c->owner->o;
+  da_request q = *r;
+  da_buf members;
+  int rc;
+  da_buf_init(&members, DA_MESSAGE_MAX);
+  rc = chat_members(&members, r->members, o, err);
+  q.members = da_buf_text(&members);
+  if (rc == DA_OK)
+    rc = chat_build_request(&c->request, &q, o->drop_thoughts, err);
+  da_buf_dispose(&members);
+  return rc;
+}
+
 static int chat_start(da_provider *base, da_call **out, const da_request *r,
                       da_answer *answer, da_delta_fn delta, void *ctx,
                       da_err *err) {
@@ -121,7 +142,7 @@ static int chat_start(da_provider *base, da_call **out, const da_request *r,
   c = call_new(p, answer, delta, ctx);
   if (!c)
     return da_nomem(err);
-  rc = chat_build_request(&c->request, r, err);
+  rc = put_request(c, r, err);
   if (rc == DA_OK) {
     c->transport = p->o.transport(p->o.transport_ctx, err);
     rc = c->transport ? send_request(c, r, err) : err->code;
@@ -178,6 +199,8 @@ static void sniff(call *c) {
 
 static int transport_error(call *c, da_err *err) {
   *err = c->http->err;
+  if (chat_mask(&c->reply, err->message, sizeof err->message))
+    da_nomem(err);
   chat_add_head(&c->reply, err);
   return err->code;
 }
@@ -240,6 +263,15 @@ static int work(call *c, da_err *err) {
   return h->done ? end_whole(c, err) : 0;
 }
 
+/* What the service says of the answer is shown and logged. */
+static void take_head(call *c) {
+  da_answer *a = c->answer;
+  memcpy(a->request_id, c->http->request_id, sizeof a->request_id);
+  chat_mask(&c->reply, a->request_id, sizeof a->request_id);
+  chat_mask(&c->reply, a->finish_reason, sizeof a->finish_reason);
+  chat_mask(&c->reply, a->model, sizeof a->model);
+}
+
 static int chat_step(da_provider *p, da_call *base, double seconds,
                      da_err *err) {
   call *c = (call *)base;
@@ -257,6 +289,7 @@ static int chat_step(da_provider *p, da_call *base, double seconds,
   if (!h->done && h->body.len == c->looked)
     rc = c->transport->ops->step(c->transport, seconds, err);
   if (rc == DA_OK) {
+    c->answer->begun |= h->body.len > 0;
     c->inside = 1;
     rc = work(c, err);
     c->inside = 0;
@@ -264,7 +297,7 @@ static int chat_step(da_provider *p, da_call *base, double seconds,
   }
   c->over = rc;
   if (rc == 1)
-    memcpy(c->answer->request_id, h->request_id, sizeof h->request_id);
+    take_head(c);
   return rc;
 }
 

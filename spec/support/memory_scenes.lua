@@ -107,7 +107,8 @@ deepagent.openai("gpt-4o-mini", { api_key = "sk-key", organization = "o",
   memory = true, temperature = 0.5, timeout = { connect = 1, total = 2 },
   base_url = "https://example.org/v1" })
 deepagent.ollama("llama3", { max_tokens = 7 })
-deepagent.new { model = "m", base_url = "http://127.0.0.1:1/v1" }
+deepagent.new { model = "m", base_url = "http://127.0.0.1:1/v1",
+  retry = false }
 deepagent.offline { session_id = "s" }
 ]])
 
@@ -282,7 +283,8 @@ assert(not pcall(agent.with_messages, agent, { { content = "x" } }))
 ]])
 
 scene("a service that is not there", [[
-local agent = deepagent.new { model = "m", base_url = "http://127.0.0.1:1/v1" }
+local agent = deepagent.new { model = "m", base_url = "http://127.0.0.1:1/v1",
+  retry = false }
 local text, why = agent:ask "hi"
 assert(text == nil)
 if why.code ~= "network" then ok(text, why) end
