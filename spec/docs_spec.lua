@@ -6,6 +6,7 @@ local deepagent = require "deepagent"
 
 local ROOT = os.getenv "DA_ROOT" or "."
 local FILES = { "README.md", "docs/api.md", "docs/sessions.md",
+  "docs/structured.md", "docs/content.md", "docs/services.md",
   "docs/architecture.md", "docs/development.md", "docs/durability.md",
   "docs/errors.md" }
 
@@ -84,9 +85,14 @@ local function stand_in(model, options)
   for name, value in pairs(type(options) == "table" and options or {}) do
     merged[name] = value
   end
+  merged.endpoint, merged.api_version, merged.token = nil, nil, nil
   return deepagent.new(merged)
 end
-deepagent.openai, deepagent.ollama = stand_in, stand_in
+for _, service in ipairs { "openai", "azure", "ollama", "llamacpp", "vllm",
+  "groq", "mistral", "deepseek", "openrouter", "together", "xai" } do
+  assert(deepagent[service])
+  deepagent[service] = stand_in
+end
 assert(loadfile "example.lua")()
 ]]
 
@@ -200,7 +206,7 @@ end
 local options = {}
 do
   local source = read(ROOT .. "/lua/deepagent/init.lua")
-  for _, list in ipairs { "reach", "handled" } do
+  for _, list in ipairs { "reach", "handled", "azure_only" } do
     local found = assert(source:match("local " .. list .. " = (%b{})"))
     for name in found:gmatch "([%w_]+) =" do options[#options + 1] = name end
   end

@@ -161,6 +161,19 @@ deleted: true
     home_is_empty()
   end)
 
+  it("image.lua sends parts, and stores them", function()
+    assert.equal([[
+message 1 has image/png
+message 1 has image/png, message 3 has application/pdf
+nil	not_found
+nil	unsafe_file
+too_large
+unsupported: what is in memory is no audio: its first bytes say image/png
+invalid_url
+]], example "image.lua")
+    home_is_empty()
+  end)
+
   it("offline_provider.lua calculates", function()
     assert.equal([[
 6 * 7	42
@@ -193,6 +206,20 @@ once says hello to Dave
 once says hello to Dave
 from the cache: true, requests: 1
 ]], example "retry_fallback.lua")
+    home_is_empty()
+  end)
+
+  it("structured.lua takes what fits", function()
+    assert.equal([[
+Rome: 3 days by train, 1 notes
+Bari: 2 days by bus, 0 notes
+invalid_output: the answer does not fit its schema: $.days: must be an ]]
+.. [[integer, not a string
+  it said: {"city":"Pisa","days":"two","transport":"bus","notes":[]}
+invalid_output: the answer is not JSON: no value at byte 1
+  it said: I would go to Siena.
+messages: 4
+]], example "structured.lua")
     home_is_empty()
   end)
 

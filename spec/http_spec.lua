@@ -206,7 +206,7 @@ describe("a request", function()
     assert.equal(members(',"stream":true'
       .. ',"stream_options":{"include_usage":true}'),
       server:requests()[1].body)
-    assert.same({ prompt_tokens = 1, completion_tokens = 2, total_tokens = 3 },
+    assert.same(answers.tokens(1, 2),
       a:usage().last)
     a:with_extra { stream_options = { include_usage = false } }
     assert(a:stream("hi", function() end))

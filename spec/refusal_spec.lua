@@ -92,6 +92,71 @@ describe("refused before anything is sent:", function()
     end)
   end
 
+  -- Every other place where a user's string comes near a header or a URL.
+  -- `%s` stands for the bad bytes.
+  local places = {
+    { "endpoint", "http://127.0.0.1:%s1" }, { "endpoint", "%s" },
+    { "endpoint", "https://a/b%sX-Secret: 1" },
+    { "api_version", "2024%s" }, { "api_version", "%sX-Secret: 1" },
+    { "deployment", "%s" }, { "deployment", "d%sX-Secret: 1" },
+    { "token", "%s" }, { "token", "t%sX-Secret: 1" },
+    { "api_key", "%s" }, { "api_key", "k%sX-Secret: 1" },
+    { "proxy", "http://127.0.0.1:1%s" }, { "proxy", "%s127.0.0.1:1" },
+    { "proxy", "http://a:b%sX-Secret: 1@127.0.0.1:1" },
+    { "ca_file", "/tmp/%sSecret" }, { "base_url", "https://a/b?c=%sSecret" },
+    { "organization", "o%sX-Secret: 1" }, { "project", "%s" },
+    { "header", "api-key", "k%sX-Secret: 1" }, { "header", "X%sSecret", "1" },
+  }
+
+  for name, byte in pairs(bad_bytes) do
+    it(name .. " in any option of Azure", function()
+      for _, place in ipairs(places) do
+        local what, value = place[1], place[2]:gsub("%%s", byte)
+        local third = place[3] and place[3]:gsub("%%s", byte)
+        local err = refused(function()
+          local options = { endpoint = server.origin }
+          if what == "header" then
+            options.headers = { [value] = third }
+          elseif what ~= "deployment" then
+            options[what] = value
+          end
+          return deepagent.azure(what == "deployment" and value or "d",
+            options)
+        end, "Secret")
+        assert.is_string(err, what) -- raised: nothing was made
+      end
+    end)
+  end
+
+  it("a proxy that is none, whose password is not shown", function()
+    for _, proxy in ipairs { "", "://", "ftp://hunter2", "http://",
+      "http://u:hunter2@", "http://u:hunter2@h:x", "http://u:hunter2@h/x",
+      "file:///hunter2", "env ", "ENV:hunter2" } do
+      local err = refused(function() return agent { proxy = proxy } end,
+        "hunter2")
+      assert.truthy(tostring(err):find("bad option 'proxy' (invalid_url: ",
+        1, true), tostring(err))
+    end
+  end)
+
+  it("a proxy elsewhere for what is not encrypted", function()
+    local err = refused(function()
+      return agent { proxy = "http://u:hunter2@proxy.example" }
+    end, "hunter2")
+    assert.truthy(tostring(err):find("invalid_url: ", 1, true))
+  end)
+
+  it("an endpoint with a query, a deployment that is a way up", function()
+    for _, bad in ipairs { { "d", server.origin .. "?x=1" },
+      { "d", server.origin .. "#x" }, { "d", "ftp://a" }, { "d", "" },
+      { ".", server.origin }, { "..", server.origin },
+      { "", server.origin } } do
+      refused(function()
+        return deepagent.azure(bad[1], { api_key = KEY, endpoint = bad[2] })
+      end)
+    end
+  end)
+
   it("header names that are no names", function()
     for _, name in ipairs { "", " ", "X Y", "X:", ":", "X\"", "Ü", "X/Y" } do
       refused(function() return agent():with_header(name, "1") end)
@@ -149,7 +214,7 @@ describe("refused before anything is sent:", function()
       "127.0.0.1:1/v1", "ftp://127.0.0.1/", "//127.0.0.1/v1", "https://",
       "https:///v1", "https://:443/v1", "https://a:b/v1", "https://a:99999",
       "https://a:0/v1", "https://[::1", "https://a b/v1", "https://ü.example",
-      "https://a/?q=1", "https://a/#f", "https://u:p@a/v1", "https://-a/",
+      "https://a/#f", "https://a/?q=1#f", "https://u:p@a/v1", "https://-a/",
       "https://" .. ("a"):rep(5000) .. "/" } do
       local err = refused(function() return agent { base_url = url } end)
       assert.truthy(tostring(err):find("invalid_url: ", 1, true), url)

@@ -1,5 +1,6 @@
 -- The conversation: what is sent of it, what is kept, how it is replaced.
 
+local answers = require "support.answers"
 local deepagent = require "deepagent"
 local disk = require "support.disk"
 local models = require "support.models"
@@ -245,17 +246,15 @@ describe("the conversation", function()
   end)
 
   it("counts its tokens, of the last turn and in total", function()
-    assert.same({ prompt_tokens = 0, completion_tokens = 0,
-      total_tokens = 0 }, agent:usage().last)
+    assert.same(answers.tokens(0, 0), agent:usage().last)
     assert.is_nil(agent:last())
     assert(agent:ask("a"))
     assert(agent:stream("b"))
-    assert.same({ prompt_tokens = 2, completion_tokens = 3,
-      total_tokens = 5 }, agent:usage().last)
-    assert.same({ prompt_tokens = 4, completion_tokens = 6,
-      total_tokens = 10 }, agent:usage().total)
+    assert.same(answers.tokens(2, 3), agent:usage().last)
+    assert.same(answers.tokens(4, 6), agent:usage().total)
     assert.same({ finish_reason = "stop", model = "echo-1", request_id = "",
-      usage = agent:usage().last }, agent:last())
+      usage = agent:usage().last, message = { role = "assistant",
+        content = "re: b" } }, agent:last())
   end)
 
   it("counts all turns of the session, whoever had them", function()

@@ -3,6 +3,7 @@
 -- in session_history_spec.lua, exits in session_exit_spec.lua, what is slow
 -- or fails in session_timeout_spec.lua.
 
+local answers = require "support.answers"
 local child = require "support.child"
 local deepagent = require "deepagent"
 local disk = require "support.disk"
@@ -243,15 +244,14 @@ describe("an agent's session", function()
   it("that is not there yet begins empty", function()
     local agent = echo():with_session_id("new"):with_memory_backend(backend)
     assert.same({}, agent:get_history())
-    assert.same({ prompt_tokens = 0, completion_tokens = 0,
-      total_tokens = 0 }, agent:usage().total)
+    assert.same(answers.tokens(0, 0), agent:usage().total)
     assert.same({}, backend:list())
     assert(agent:ask("first"))
     assert.same({ "first", "re: first" }, contents(agent))
   end)
 
   it("keeps users apart who use one backend", function()
-    local answers = {}
+    local heard = {}
     for _, name in ipairs { "Alice", "Bob", "Carol" } do
       local agent <close> = deepagent.offline():with_session_id(name)
         :with_memory_backend(backend)
@@ -260,10 +260,10 @@ describe("an agent's session", function()
     for _, name in ipairs { "Bob", "Carol", "Alice" } do
       local agent <close> = deepagent.offline():with_session_id(name)
         :with_memory_backend(backend)
-      answers[#answers + 1] = agent:ask("What is my name?")
+      heard[#heard + 1] = agent:ask("What is my name?")
     end
     assert.same({ "Your name is Bob.", "Your name is Carol.",
-      "Your name is Alice." }, answers)
+      "Your name is Alice." }, heard)
   end)
 
   it("outlives its process", function()

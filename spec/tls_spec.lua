@@ -114,6 +114,32 @@ for _, version in ipairs { "1.1", "2" } do
       assert.equal("echo: " .. text, trusting():stream(text))
     end)
 
+    it("unpacks what is compressed", function()
+      local text = ("x✓"):rep(20000)
+      for _, how in ipairs { { gzip = true }, { deflate = true } } do
+        server:script({ answers.plain(text, how),
+          answers.stream({ text, "." }, how) })
+        local a = trusting()
+        assert.equal(text, a:ask("hi"))
+        assert.equal(text .. ".", a:stream("hi"))
+      end
+      for _, request in ipairs(server:requests()) do
+        assert.equal("gzip, deflate", request.headers["accept-encoding"])
+        assert.equal(version, request.protocol)
+      end
+    end)
+
+    it("follows no redirect, and tells nobody else", function()
+      local other = test_server.start()
+      for _, status in ipairs { 302, 307 } do
+        server:script { { status = status, headers = {
+          Location = other.url .. "/chat/completions" } } }
+        assert.equal("redirect", select(2, trusting():ask("hi")).code)
+      end
+      assert.equal(0, other:stats().connections)
+      other:stop()
+    end)
+
     it("tells errors as ever", function()
       server:script { answers.failure(429, "told",
         { headers = { ["x-request-id"] = "req-1" } }) }

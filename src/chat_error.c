@@ -211,27 +211,42 @@ static int judge_words(const facts *f) {
 
 /* ---- telling ---- */
 
-/* Appends `text` with each secret replaced; what is too short to be one
-** would only make the text unreadable. */
-static void put_masked(da_buf *out, const chat_reply *r, da_text text) {
-  const char *p = text.data, *end = p + text.len;
-  while (p < end) {
-    const char *at = NULL;
-    size_t len = 0;
-    for (size_t i = 0; i < r->secret_count; i++) {
-      da_text s = r->secrets[i];
-      const char *found =
-          s.len >= 4 ? memmem(p, (size_t)(end - p), s.data, s.len) : NULL;
-      if (found && (!at || found < at || (found == at && s.len > len))) {
-        at = found;
-        len = s.len;
-      }
+#define SECRET_MIN 4 /* what is shorter would only make texts unreadable */
+
+/* The first secret in `t`, the longest of those that begin there; NULL: there
+** is none. The end of `t` may have been cut: there a part of one counts. */
+static const char *find_secret(const chat_reply *r, da_text t, size_t *len) {
+  const char *at = NULL;
+  *len = 0;
+  for (size_t i = 0; i < r->secret_count; i++) {
+    da_text s = r->secrets[i];
+    const char *found =
+        s.len >= SECRET_MIN ? memmem(t.data, t.len, s.data, s.len) : NULL;
+    size_t n = found || t.len > s.len ? s.len : t.len;
+    while (!found && n >= SECRET_MIN)
+      if (memcmp(t.data + t.len - n, s.data, n) == 0)
+        found = t.data + t.len - n;
+      else
+        n--;
+    if (found && (!at || found < at || (found == at && n > *len))) {
+      at = found;
+      *len = n;
     }
-    da_buf_put(out, p, (size_t)((at ? at : end) - p));
-    if (at)
-      da_buf_puts(out, "***");
-    p = at ? at + len : end;
   }
+  return at;
+}
+
+/* Appends `text` with each secret replaced. */
+static void put_masked(da_buf *out, const chat_reply *r, da_text text) {
+  const char *at;
+  size_t len;
+  while ((at = find_secret(r, text, &len))) {
+    da_buf_put(out, text.data, (size_t)(at - text.data));
+    da_buf_puts(out, "***");
+    text.len -= (size_t)(at + len - text.data);
+    text.data = at + len;
+  }
+  da_buf_put(out, text.data, text.len);
 }
 
 static da_text trim(da_text t) {
@@ -264,15 +279,22 @@ static void put_message(da_buf *out, const chat_reply *r, const facts *f,
   }
 }
 
+int chat_mask(const chat_reply *r, char *text, size_t size) {
+  const da_text given = {text, strlen(text)};
+  da_buf masked;
+  int code;
+  da_buf_init(&masked, size * 4);
+  put_masked(&masked, r, given);
+  snprintf(text, size, "%s", da_buf_text(&masked).data);
+  code = masked.failed;
+  da_buf_dispose(&masked);
+  return code;
+}
+
 void chat_add_head(const chat_reply *r, da_err *err) {
-  da_text given = {r->http->request_id, strlen(r->http->request_id)};
-  da_buf id;
   err->status = r->http->status;
-  da_buf_init(&id, sizeof r->http->request_id * 4);
-  put_masked(&id, r, given);
-  snprintf(err->request_id, sizeof err->request_id, "%s",
-           da_buf_text(&id).data);
-  da_buf_dispose(&id);
+  memcpy(err->request_id, r->http->request_id, sizeof err->request_id);
+  chat_mask(r, err->request_id, sizeof err->request_id);
 }
 
 static int tell(const chat_reply *r, const facts *f, da_text body, int code,

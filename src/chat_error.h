@@ -27,6 +27,10 @@ int chat_find_error(da_text json, da_text *value);
 /* Whether the value of a member "error" says that there was one. */
 int chat_is_error(da_json_type type, da_text value);
 
+/* Takes secrets out of a short text that the service has sent. Without memory
+** the rest of it goes, too: DA_ENOMEM. */
+int chat_mask(const chat_reply *r, char *text, size_t size);
+
 /* Fills in what the header knows: status, request id. */
 void chat_add_head(const chat_reply *r, da_err *err);
 

@@ -22,19 +22,60 @@ void chat_options_dispose(chat_options *c) {
   free(c->url);
 }
 
-static char *join(const char *a, size_t a_len, const char *b, size_t b_len) {
-  char *s = malloc(a_len + b_len + 1);
-  if (!s)
-    return NULL;
-  memcpy(s, a, a_len);
-  memcpy(s + a_len, b, b_len);
-  s[a_len + b_len] = '\0';
-  return s;
-}
-
 static int copy_string(char **to, const char *s) {
   *to = s ? strdup(s) : NULL;
   return s && !*to ? DA_ENOMEM : DA_OK;
+}
+
+/* ---- the URL ---- */
+
+static void add_secret(chat_options *c, const char *data, size_t len) {
+  da_text *s = &c->secrets[c->secret_count++];
+  s->data = data;
+  s->len = len;
+}
+
+/* The path goes in front of a query. */
+static int copy_url(chat_options *c, da_text base) {
+  const char *query = memchr(base.data, '?', base.len);
+  size_t len = query ? (size_t)(query - base.data) : base.len;
+  size_t path = len;
+  da_buf url;
+  while (path && base.data[path - 1] == '/')
+    path--;
+  da_buf_init(&url, SIZE_MAX / 2);
+  da_buf_put(&url, base.data, path);
+  da_buf_puts(&url, "/chat/completions");
+  if (query)
+    da_buf_put(&url, query, base.len - len);
+  c->url = da_buf_take(&url, NULL);
+  da_buf_dispose(&url);
+  return c->url ? DA_OK : DA_ENOMEM;
+}
+
+static size_t count_parameters(const char *url) {
+  size_t n = 0;
+  for (const char *p = strchr(url, '?'); p; p = strchr(p + 1, '&'))
+    n++;
+  return n;
+}
+
+static void add_password(chat_options *c) {
+  const char *at = c->proxy ? strrchr(c->proxy, '@') : NULL, *colon = at;
+  while (colon && colon > c->proxy && *colon != ':' && *colon != '/')
+    colon--;
+  if (colon && *colon == ':')
+    add_secret(c, colon + 1, (size_t)(at - colon) - 1);
+}
+
+/* A key may stand in the query; a version is none. */
+static void add_parameters(chat_options *c) {
+  for (const char *p = strchr(c->url, '?'); p; p = strchr(p + 1, '&')) {
+    const char *value = p + 1 + strcspn(p + 1, "=&");
+    size_t len = *value == '=' ? strcspn(++value, "&") : 0;
+    if (len >= SECRET_MIN && strncmp(p + 1, "api-version=", 12) != 0)
+      add_secret(c, value, len);
+  }
 }
 
 /* ---- headers ---- */
@@ -76,37 +117,59 @@ static int add(chat_options *c, char *line, size_t secret_len) {
     return DA_ENOMEM;
   c->headers[c->header_count++] = line;
   c->headers[c->header_count] = NULL;
-  if (secret_len) {
-    da_text *s = &c->secrets[c->secret_count++];
-    s->data = line + strlen(line) - secret_len;
-    s->len = secret_len;
-  }
+  if (secret_len)
+    add_secret(c, line + strlen(line) - secret_len, secret_len);
   return DA_OK;
+}
+
+/* The header that carries the key. */
+static const char *key_header(const da_chat_options *o) {
+  return o->key_header ? o->key_header : "Authorization";
+}
+
+static int add_key(chat_options *c, const da_chat_options *o) {
+  const char *scheme = o->key_header ? "" : "Bearer ";
+  da_buf line;
+  int rc;
+  da_buf_init(&line, SIZE_MAX / 2);
+  da_buf_printf(&line, "%s: %s", key_header(o), scheme);
+  da_buf_put(&line, o->api_key.data, o->api_key.len);
+  rc = add(c, da_buf_take(&line, NULL), o->api_key.len);
+  da_buf_dispose(&line);
+  return rc;
+}
+
+/* How much of the end of a header's value nobody may see: of credentials
+** also where they are shown without their scheme, "Bearer". */
+static size_t secret_of(const char *line, da_text value) {
+  if (names(line, "Authorization") || names(line, "Proxy-Authorization")) {
+    const char *blank = memchr(value.data, ' ', value.len);
+    return blank ? strlen(blank + strspn(blank, " ")) : value.len;
+  }
+  return value.len >= SECRET_MIN ? value.len : 0;
 }
 
 /* The user's headers win over ours of the same name. */
 static int copy_headers(chat_options *c, const da_chat_options *o) {
-  static const char bearer[] = "Authorization: Bearer ";
   static const char json[] = "Content-Type: application/json";
   size_t n = 0;
   int rc = DA_OK;
   while (o->headers && o->headers[n])
     n++;
   c->headers = calloc(n + 3, sizeof *c->headers);
-  c->secrets = calloc(n + 1, sizeof *c->secrets);
+  c->secrets = calloc(n + 2 + count_parameters(c->url), sizeof *c->secrets);
   if (!c->headers || !c->secrets)
     return DA_ENOMEM;
   if (!has(o, "Content-Type"))
     rc = add(c, strdup(json), 0);
-  if (rc == DA_OK && o->api_key.len && !has(o, "Authorization"))
-    rc = add(c,
-             join(bearer, sizeof bearer - 1, o->api_key.data, o->api_key.len),
-             o->api_key.len);
+  add_parameters(c);
+  add_password(c);
+  if (rc == DA_OK && o->api_key.len && !has(o, key_header(o)))
+    rc = add_key(c, o);
   for (size_t i = 0; rc == DA_OK && i < n; i++) {
     size_t name_len;
     da_text value = value_of(o->headers[i], &name_len);
-    rc =
-        add(c, strdup(o->headers[i]), value.len >= SECRET_MIN ? value.len : 0);
+    rc = add(c, strdup(o->headers[i]), secret_of(o->headers[i], value));
   }
   return rc;
 }
@@ -129,17 +192,12 @@ static int check(const da_chat_options *o, da_err *err) {
     rc = check_key(o->api_key, err);
   for (size_t i = 0; rc == DA_OK && o->headers && o->headers[i]; i++)
     rc = check_line(o->headers[i], err);
+  if (rc == DA_OK && o->proxy) /* the URL is one of http to ourselves? */
+    rc = da_http_check_proxy(
+        o->proxy, !o->allow_http && o->base_url.data[4] == ':', err);
   if (rc == DA_OK && !o->transport)
     rc = da_fail(err, DA_EINVAL, "there is no transport");
   return rc;
-}
-
-static int copy_url(chat_options *c, da_text base) {
-  static const char path[] = "/chat/completions";
-  while (base.len && base.data[base.len - 1] == '/')
-    base.len--;
-  c->url = join(base.data, base.len, path, sizeof path - 1);
-  return c->url ? DA_OK : DA_ENOMEM;
 }
 
 int chat_options_copy(chat_options *c, const da_chat_options *o, da_err *err) {
@@ -151,10 +209,14 @@ int chat_options_copy(chat_options *c, const da_chat_options *o, da_err *err) {
     rc = check(o, err);
   if (rc != DA_OK)
     return rc;
-  c->lacks_key = o->needs_key && !o->api_key.len && !has(o, "Authorization");
+  c->lacks_key = o->needs_key && !o->api_key.len && !has(o, key_header(o)) &&
+                 !has(o, "Authorization");
   c->has_accept = has(o, "Accept");
   c->has_idempotency_key = has(o, "Idempotency-Key");
   c->insecure = o->insecure;
+  c->names = o->names;
+  c->no_stream_options = o->no_stream_options;
+  c->drop_thoughts = o->drop_thoughts;
   c->transport = o->transport;
   c->transport_ctx = o->transport_ctx;
   if (copy_string(&c->name, o->name ? o->name : "chat") ||

@@ -7,11 +7,13 @@
 
 typedef struct chat_options {
   char *name, *key_help, *ca_file, *proxy;
-  char *url;      /* <base_url>/chat/completions */
+  char *url;      /* <base_url>/chat/completions, and its query */
   char **headers; /* "Name: value", without Accept; NULL at the end */
   size_t header_count;
-  da_text *secrets; /* parts of the headers that must not be shown */
+  da_text *secrets; /* parts of headers and URL that must not be shown */
   size_t secret_count;
+  const da_rename *names; /* as in da_chat_options, like the next two */
+  int no_stream_options, drop_thoughts;
   int lacks_key;  /* one is needed, and there is none */
   int has_accept; /* the user's own */
   int has_idempotency_key;

@@ -33,20 +33,63 @@ static int is_simple(da_text tail) {
   }
 }
 
-static int stays_behind(da_text key, da_json_type type) {
-  static const char *const names[] = {"annotations", "reasoning",
-                                      "reasoning_content", "executed_tools"};
-  if (type == DA_JSON_NULL)
-    return !da_json_equals(key, "content");
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (da_json_equals(key, names[i]))
+static int is_one_of(da_text key, const char *const *names) {
+  for (; *names; names++)
+    if (da_json_equals(key, *names))
       return 1;
   return 0;
 }
 
+/* Whether there is nothing in "tool_calls" or "function_call", which some
+** services send and none takes. */
+static int is_no_call(da_json_type type, da_text value) {
+  da_json j;
+  da_text name;
+  if (type == DA_JSON_OBJECT)
+    return da_json_get(value, "name", &name) == DA_JSON_STRING &&
+           name.len == 2;
+  da_json_init(&j, value);
+  return type == DA_JSON_ARRAY && da_json_array(&j) && da_json_item(&j) == 0;
+}
+
+/* Thoughts that led to calls of tools go back with them: some services take
+** them as read, others insist; of other messages they refuse them. */
+static int stays_behind(da_text key, da_json_type type, da_text value,
+                        int with_calls) {
+  static const char *const never[] = {"annotations", "executed_tools", NULL};
+  static const char *const thoughts[] = {"reasoning", "reasoning_content",
+                                         NULL};
+  static const char *const calls[] = {"tool_calls", "function_call", NULL};
+  if (type == DA_JSON_NULL)
+    return !da_json_equals(key, "content");
+  if (is_one_of(key, calls))
+    return is_no_call(type, value);
+  return is_one_of(key, never) || (!with_calls && is_one_of(key, thoughts));
+}
+
+/* What was spoken goes back as its id only. 0: it is no such thing. */
+static int put_audio(da_buf *body, da_text key, da_text value) {
+  da_text id;
+  if (!da_json_equals(key, "audio") ||
+      da_json_get(value, "id", &id) != DA_JSON_STRING)
+    return 0;
+  da_buf_puts(body, "\"audio\":{\"id\":");
+  da_buf_put(body, id.data, id.len);
+  da_buf_puts(body, "}");
+  return 1;
+}
+
+static int has_calls(da_text json) {
+  da_text calls;
+  da_json_type type = da_json_get(json, "tool_calls", &calls);
+  return type > DA_JSON_NULL && !is_no_call(type, calls);
+}
+
 /* Never more than the message's whole text. The walk passes our own members
 ** first, which stand before the tail. */
-static void put_filtered(da_buf *body, da_text json, da_text tail) {
+static void put_filtered(da_buf *body, da_text json, da_text tail,
+                         int drop_thoughts) {
+  int with_calls = !drop_thoughts && has_calls(json);
   da_json j;
   da_text key, value;
   size_t from = body->len;
@@ -54,19 +97,20 @@ static void put_filtered(da_buf *body, da_text json, da_text tail) {
   da_json_object(&j);
   while (da_json_member(&j, &key) == 1) {
     da_json_type type = da_json_value(&j, &value);
-    if (key.data < tail.data || stays_behind(key, type))
+    if (key.data < tail.data || stays_behind(key, type, value, with_calls))
       continue;
     da_buf_put(body, body->len == from ? "{" : ",", 1);
-    da_buf_put(body, key.data - 1,
-               (size_t)(value.data + value.len - key.data) + 1);
+    if (!put_audio(body, key, value))
+      da_buf_put(body, key.data - 1,
+                 (size_t)(value.data + value.len - key.data) + 1);
   }
   da_buf_puts(body, body->len == from ? "{}" : "}");
 }
 
-static void put_message(da_buf *body, const da_message *m) {
+static void put_message(da_buf *body, const da_message *m, int drop_thoughts) {
   da_text tail = da_message_tail(m);
   if (da_message_role(m) == DA_ROLE_ASSISTANT && !is_simple(tail)) {
-    put_filtered(body, da_message_json(m), tail);
+    put_filtered(body, da_message_json(m), tail, drop_thoughts);
   } else {
     da_buf_put(body, "{", 1);
     da_buf_put(body, tail.data, tail.len);
@@ -74,12 +118,13 @@ static void put_message(da_buf *body, const da_message *m) {
 }
 
 /* Each with a comma behind it. */
-static void put_messages(da_buf *body, const da_history *h, size_t from) {
+static void put_messages(da_buf *body, const da_history *h, size_t from,
+                         int drop_thoughts) {
   da_history_iter it;
   da_message *m;
   da_history_begin(&it, h, from);
   while ((m = da_history_next(&it)) != NULL) {
-    put_message(body, m);
+    put_message(body, m, drop_thoughts);
     da_buf_put(body, ",", 1);
   }
   if (it.failed)
@@ -107,7 +152,8 @@ static size_t measure(const da_request *r) {
          (r->history ? measure_messages(r->history, r->first) : 0);
 }
 
-int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
+int chat_build_request(da_buf *body, const da_request *r, int drop_thoughts,
+                       da_err *err) {
   int has_options, rc = da_model_check(r->model, err);
   if (rc != DA_OK)
     return rc;
@@ -131,8 +177,8 @@ int chat_build_request(da_buf *body, const da_request *r, da_err *err) {
     da_buf_puts(body, "},");
   }
   if (r->history)
-    put_messages(body, r->history, r->first);
-  put_messages(body, r->turn, 0);
+    put_messages(body, r->history, r->first, drop_thoughts);
+  put_messages(body, r->turn, 0, drop_thoughts);
   if (!body->failed)
     body->len--; /* the last comma */
   da_buf_puts(body, "]}");

@@ -7,8 +7,10 @@
 
 #define CHAT_REQUEST_MAX ((size_t)1 << 30)
 
-/* Fills `body`, which must be empty with that cap. DA_EINVAL for a model or
+/* Fills `body`, which must be empty with that cap; `drop_thoughts`: see
+** da_chat_options. DA_EINVAL for a model or
 ** members that cannot be sent, DA_EUTF8, DA_ETOOLARGE, DA_ENOMEM. */
-int chat_build_request(da_buf *body, const da_request *r, da_err *err);
+int chat_build_request(da_buf *body, const da_request *r, int drop_thoughts,
+                       da_err *err);
 
 #endif

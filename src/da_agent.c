@@ -46,7 +46,6 @@ int da_agent_new(da_agent **out, da_runtime *rt, const char *model,
   if (code)
     return code;
   s = &(*out)->settings;
-  s->service = "chat";
   code = da_set_string(&s->model, model, err);
   if (!code)
     code = da_set_string(&s->base_url, base_url, err);
@@ -54,44 +53,6 @@ int da_agent_new(da_agent **out, da_runtime *rt, const char *model,
     code = da_set_string(&s->api_key, api_key, err);
   if (code)
     da_agent_free(*out);
-  return code;
-}
-
-/* The value of an environment variable, NULL if it is empty or not there. */
-static const char *env(const char *name) {
-  const char *value = getenv(name);
-  return value && *value ? value : NULL;
-}
-
-static int env_header(da_agent *a, const char *name, const char *variable,
-                      da_err *err) {
-  const char *value = env(variable);
-  return value ? da_settings_header(&a->settings, name, value, err) : DA_OK;
-}
-
-int da_openai(da_agent **out, da_runtime *rt, const char *model,
-              const char *api_key, da_err *err) {
-  const char *base = env("OPENAI_BASE_URL");
-  int code =
-      da_agent_new(out, rt, model, base ? base : "https://api.openai.com/v1",
-                   api_key ? api_key : env("OPENAI_API_KEY"), err);
-  if (code)
-    return code;
-  (*out)->settings.service = "openai";
-  (*out)->settings.needs_key = 1;
-  code = env_header(*out, "OpenAI-Organization", "OPENAI_ORG_ID", err);
-  if (!code)
-    code = env_header(*out, "OpenAI-Project", "OPENAI_PROJECT_ID", err);
-  if (code)
-    da_agent_free(*out);
-  return code;
-}
-
-int da_ollama(da_agent **out, da_runtime *rt, const char *model, da_err *err) {
-  int code =
-      da_agent_new(out, rt, model, "http://127.0.0.1:11434/v1", NULL, err);
-  if (!code)
-    (*out)->settings.service = "ollama";
   return code;
 }
 
@@ -145,13 +106,18 @@ int da_agent_set_insecure(da_agent *a, int on, da_err *err) {
 }
 
 int da_agent_set_ca_file(da_agent *a, const char *path, da_err *err) {
+  for (const char *p = path ? path : ""; *p; p++)
+    if ((unsigned char)*p < 0x20 || *p == 0x7f)
+      return da_fail(err, DA_EINVAL,
+                     "the path of the ca_file has a control character");
   a->stale = 1;
   return da_set_string(&a->settings.ca_file, path, err);
 }
 
 int da_agent_set_proxy(da_agent *a, const char *proxy, da_err *err) {
+  int code = proxy ? da_http_check_proxy(proxy, 0, err) : DA_OK;
   a->stale = 1;
-  return da_set_string(&a->settings.proxy, proxy, err);
+  return code ? code : da_set_string(&a->settings.proxy, proxy, err);
 }
 
 int da_agent_set_api_key(da_agent *a, const char *key, da_err *err) {
@@ -381,6 +347,7 @@ void da_agent_free(da_agent *a) {
   da_history_dispose(&a->history);
   da_history_dispose(&a->queued);
   da_buf_dispose(&a->meta);
+  da_buf_dispose(&a->partial);
   da_buf_dispose(&a->journal);
   da_history_dispose(&a->fragments);
   da_agent_forget_answer(a);

@@ -4,20 +4,21 @@
 
 #include "da_agent.h"
 
-static const char key_help[] =
-    "set OPENAI_API_KEY, or give a key when the agent is made";
-
 static int chat_new(da_provider **out, const da_settings *s, da_runtime *rt,
                     da_err *err) {
   da_chat_options o;
   memset(&o, 0, sizeof o);
-  o.name = s->service;
+  o.name = s->service->name;
   o.base_url.data = s->base_url ? s->base_url : "";
   o.base_url.len = strlen(o.base_url.data);
   o.api_key.data = s->api_key ? s->api_key : "";
   o.api_key.len = strlen(o.api_key.data);
-  o.needs_key = s->needs_key;
-  o.key_help = key_help;
+  o.needs_key = s->service->key_help != NULL;
+  o.key_help = s->service->key_help;
+  o.key_header = s->service->key_header;
+  o.names = s->service->names;
+  o.no_stream_options = s->service->no_stream_options;
+  o.drop_thoughts = s->service->refuses_thoughts;
   o.headers = (const char *const *)s->headers.items;
   o.allow_http = s->allow_http;
   o.insecure = s->insecure;

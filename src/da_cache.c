@@ -42,7 +42,7 @@ static void put_messages(da_buf *out, const da_history *h, size_t from) {
 static void put_request(da_buf *out, const da_settings *s,
                         const da_provider *p, const da_request *r) {
   put_c_string(out, "{\"provider\":", p->ops->name);
-  put_c_string(out, ",\"service\":", s->own ? NULL : s->service);
+  put_c_string(out, ",\"service\":", s->own ? NULL : s->service->name);
   put_c_string(out, ",\"url\":", s->own ? NULL : s->base_url);
   put_string(out, ",\"model\":", r->model);
   put_string(out, ",\"system\":", r->system);

@@ -91,7 +91,8 @@ static int take_host(da_text *rest, da_text *host, int *loopback) {
          *host->data != '-';
 }
 
-/* What follows the host: nothing, or ":port", and then nothing or a path. */
+/* What follows the host: nothing, or ":port", and then nothing, a path or a
+** query. */
 static int check_port(da_text rest) {
   const char *p = rest.data, *end = p + rest.len;
   long port = 0;
@@ -102,7 +103,7 @@ static int check_port(da_text rest) {
     if (p == first || port < 1 || port > 65535)
       return 0;
   }
-  return p == end || *p == '/';
+  return p == end || *p == '/' || *p == '?';
 }
 
 static int check_characters(const char *url, size_t len) {
@@ -112,10 +113,12 @@ static int check_characters(const char *url, size_t len) {
   return 1;
 }
 
-static int has_user(da_text rest) {
-  const char *slash = memchr(rest.data, '/', rest.len);
-  size_t authority = slash ? (size_t)(slash - rest.data) : rest.len;
-  return memchr(rest.data, '@', authority) != NULL;
+/* Where the user's name ends, in front of a host; NULL: there is none. */
+static const char *find_user(da_text rest) {
+  size_t n = 0;
+  while (n < rest.len && rest.data[n] != '/' && rest.data[n] != '?')
+    n++;
+  return memchr(rest.data, '@', n);
 }
 
 static int bad_url(da_err *err, const char *why) {
@@ -134,11 +137,11 @@ int da_http_check_url(const char *url, size_t len, int allow_http,
   if (!check_characters(url, len))
     return bad_url(err, "has a space, a control character or another that "
                         "must not be there");
-  if (memchr(url, '?', len) || memchr(url, '#', len))
-    return bad_url(err, "must have neither a query nor a fragment");
+  if (memchr(url, '#', len))
+    return bad_url(err, "must not have a fragment");
   rest.data = url + (secure ? 8 : 7);
   rest.len = len - (secure ? 8 : 7);
-  if (has_user(rest))
+  if (find_user(rest))
     return bad_url(err, "must not have a user name or password");
   if (!take_host(&rest, &host, &loopback))
     return bad_url(err, "names no proper host");
@@ -150,6 +153,46 @@ int da_http_check_url(const char *url, size_t len, int allow_http,
                  "http:// to %.*s would send everything unencrypted: use "
                  "https://, or set allow_http",
                  (int)host.len, host.data);
+}
+
+/* What comes after the scheme, or NULL if curl has no such proxies. Without
+** one it is http. */
+static const char *after_scheme(const char *proxy) {
+  static const char *const schemes[] = {"http",    "https",  "socks4",
+                                        "socks4a", "socks5", "socks5h"};
+  const char *colon = strstr(proxy, "://");
+  da_text scheme = {proxy, colon ? (size_t)(colon - proxy) : 0};
+  for (size_t i = 0; colon && i < sizeof schemes / sizeof *schemes; i++)
+    if (equals(scheme, schemes[i]))
+      return colon + 3;
+  return colon ? NULL : proxy;
+}
+
+int da_http_check_proxy(const char *proxy, int here, da_err *err) {
+  const char *at, *begin = after_scheme(proxy);
+  da_text rest = {begin, begin ? strlen(begin) : 0}, host;
+  int loopback;
+  if (strcmp(proxy, "env") == 0)
+    return DA_OK;
+  if (!begin)
+    return da_fail(err, DA_EURL, "the proxy is of an unknown kind");
+  at = find_user(rest);
+  if (at) {
+    rest.len -= (size_t)(at + 1 - rest.data);
+    rest.data = at + 1;
+  }
+  if (rest.len && rest.data[rest.len - 1] == '/')
+    rest.len--;
+  if (!check_characters(proxy, strlen(proxy)) ||
+      !take_host(&rest, &host, &loopback) || !check_port(rest) ||
+      memchr(rest.data, '/', rest.len) || memchr(rest.data, '?', rest.len))
+    return da_fail(err, DA_EURL,
+                   "the proxy's URL has something odd, or no host");
+  if (here && !loopback)
+    return da_fail(err, DA_EURL,
+                   "http:// through a proxy elsewhere would send everything "
+                   "unencrypted: use https://, or set allow_http");
+  return DA_OK;
 }
 
 /* ---- headers ---- */

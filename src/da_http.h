@@ -7,10 +7,14 @@
 
 /* DA_OK if `url` is an https URL, or http to a loopback host (127.0.0.0/8,
 ** [::1], localhost) or to any with `allow_http`; has a host, no user name,
-** no query or fragment, no space, control character or byte above 0x7e.
-** DA_EURL. */
+** no fragment, no space, control character or byte above 0x7e. DA_EURL. */
 int da_http_check_url(const char *url, size_t len, int allow_http,
                       da_err *err);
+
+/* DA_OK if `proxy` is "env" or [scheme://][user[:password]@]host[:port], with
+** a scheme that curl knows; `here`: on this machine. DA_EURL; never quotes
+** it. */
+int da_http_check_proxy(const char *proxy, int here, da_err *err);
 
 /* DA_OK if `name` is a token (RFC 9110) and `value` has no control
 ** character but inner tabs, and they are not one of the headers that the

@@ -87,17 +87,29 @@ struct da_provider {
   const da_provider_ops *ops;
 };
 
+/* A member of the request, and the name that a service has for it. */
+typedef struct da_rename {
+  const char *ours, *theirs;
+} da_rename;
+
 /* How provider_chat gets its transport: opened at the first request, by
 ** whom the provider was given. */
 typedef da_transport *(*da_transport_fn)(void *ctx, da_err *err);
 
 typedef struct da_chat_options {
   const char *name;           /* "openai", for messages; NULL: "chat" */
-  da_text base_url;           /* "https://api.openai.com/v1" */
+  da_text base_url;           /* "https://api.openai.com/v1"; may have a
+                              ** query */
   da_text api_key;            /* len 0: none */
   int needs_key;              /* 1: DA_EKEY at `start` without a key */
   const char *key_help;       /* what to set, for that error */
+  const char *key_header;     /* NULL: "Authorization: Bearer KEY" */
   const char *const *headers; /* further "Name: value", NULL at the end */
+  const da_rename *names;     /* a constant, NULL at the end; NULL: none. What
+                              ** the request names by both stays as it is */
+  int no_stream_options;      /* 1: not sent by default */
+  int drop_thoughts;          /* 1: what led to tool calls (reasoning_content,
+                              ** reasoning) is not sent back with them */
   int allow_http, insecure;
   const char *ca_file, *proxy; /* as in da_http_request; NULL: default */
   da_limits limits;            /* each 0: its default */

@@ -64,6 +64,7 @@ void da_settings_init(da_settings *s) {
   s->timeouts.idle = 120;
   s->timeouts.total = 600;
   (void)da_limits_fill(&s->limits, NULL); /* nothing that could be wrong */
+  s->service = &da_preset_chat;
   s->parallel_tools = -1;
   s->tool_rounds = 8;
   s->memory = -1;
@@ -83,6 +84,7 @@ void da_settings_dispose(da_settings *s) {
   strings_dispose(&s->headers);
   members_dispose(&s->members);
   members_dispose(&s->extra);
+  da_output_dispose(&s->output);
   da_toolbox_dispose(&s->tools);
   free(s->tool_choice);
   da_history_dispose(&s->start);
@@ -119,6 +121,7 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
   memset(&to->headers, 0, sizeof to->headers);
   memset(&to->members, 0, sizeof to->members);
   memset(&to->extra, 0, sizeof to->extra);
+  memset(&to->output, 0, sizeof to->output);
   da_history_copy(&to->start, &from->start);
   if (to->backend)
     da_backend_ref(to->backend);
@@ -138,7 +141,8 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
          da_toolbox_copy(&to->tools, &from->tools) ||
          strings_copy(&to->headers, &from->headers) ||
          members_copy(&to->members, &from->members) ||
-         members_copy(&to->extra, &from->extra);
+         members_copy(&to->extra, &from->extra) ||
+         da_output_copy(&to->output, &from->output);
   if (!code && from->system) {
     to->system = malloc(from->system_len + 1);
     if (to->system)
@@ -217,18 +221,19 @@ int da_members_set(da_members *m, const char *name, const char *json,
   return DA_OK;
 }
 
-static void put_member(const da_members *m, size_t i, da_buf *out) {
-  if (out->len)
-    da_buf_puts(out, ",");
-  da_json_put_string(out, m->names.items[i], strlen(m->names.items[i]));
-  da_buf_puts(out, ":");
-  da_buf_puts(out, m->values.items[i]);
+static int has_member(const da_members *m, const char *name) {
+  return find_member(m, name) < m->names.count;
 }
 
-void da_settings_put_member(const da_settings *s, da_buf *out,
-                            const char *name, da_text json) {
-  if (find_member(&s->extra, name) < s->extra.names.count)
-    return;
+/* The service's name for a member. */
+static const char *theirs_of(const da_settings *s, const char *ours) {
+  for (const da_rename *n = s->service->names; n->ours; n++)
+    if (strcmp(n->ours, ours) == 0)
+      return n->theirs;
+  return ours;
+}
+
+static void put_member(da_buf *out, const char *name, da_text json) {
   if (out->len)
     da_buf_puts(out, ",");
   da_json_put_string(out, name, strlen(name));
@@ -237,8 +242,7 @@ void da_settings_put_member(const da_settings *s, da_buf *out,
 }
 
 static int names_member(const da_settings *s, const char *name) {
-  return find_member(&s->members, name) < s->members.names.count ||
-         find_member(&s->extra, name) < s->extra.names.count;
+  return has_member(&s->members, name) || has_member(&s->extra, name);
 }
 
 int da_settings_put_over(const da_settings *s, da_text others, da_buf *out) {
@@ -264,12 +268,32 @@ int da_settings_put_over(const da_settings *s, da_text others, da_buf *out) {
   return da_settings_put_members(s, out);
 }
 
+static void put_item(const da_members *m, size_t i, da_buf *out) {
+  const char *json = m->values.items[i];
+  da_text text = {json, strlen(json)};
+  put_member(out, m->names.items[i], text);
+}
+
+void da_settings_put_member(const da_settings *s, da_buf *out,
+                            const char *name, da_text json) {
+  if (!names_member(s, name))
+    put_member(out, name, json);
+}
+
+/* An extra wins by either name, ours or the service's, and is sent under its
+** own: for the provider a member that is named by both is no one's to rename. */
 int da_settings_put_members(const da_settings *s, da_buf *out) {
-  for (size_t i = 0; i < s->members.names.count; i++)
-    if (find_member(&s->extra, s->members.names.items[i]) ==
-        s->extra.names.count)
-      put_member(&s->members, i, out);
+  const da_text null = {"null", 4};
+  for (size_t i = 0; i < s->members.names.count; i++) {
+    const char *ours = s->members.names.items[i];
+    if (!has_member(&s->extra, ours) &&
+        !has_member(&s->extra, theirs_of(s, ours)))
+      put_item(&s->members, i, out);
+  }
   for (size_t i = 0; i < s->extra.names.count; i++)
-    put_member(&s->extra, i, out);
+    put_item(&s->extra, i, out);
+  for (const da_rename *n = s->service->names; n->ours; n++)
+    if (has_member(&s->extra, n->ours))
+      da_settings_put_member(s, out, n->theirs, null);
   return out->failed;
 }

@@ -3,8 +3,10 @@
 #ifndef DA_SETTINGS_H
 #define DA_SETTINGS_H
 
+#include "da_output.h"
 #include "da_provider.h"
 #include "da_rate.h"
+#include "da_preset.h"
 #include "da_store.h"
 #include "da_tool.h"
 #include "deepagent.h"
@@ -32,9 +34,9 @@ typedef struct da_fallback da_fallback;
 
 typedef struct da_settings {
   /* The service. */
-  const char *service; /* "openai" ..., a literal */
+  const da_preset *service; /* a constant */
   char *model, *base_url, *api_key, *ca_file, *proxy;
-  int needs_key, allow_http, insecure;
+  int allow_http, insecure;
   da_strings headers;
   da_model *own; /* instead of all the above but `model` */
   /* The request. */
@@ -45,6 +47,8 @@ typedef struct da_settings {
   size_t max_history; /* 0: no limit */
   da_timeouts timeouts;
   da_limits limits; /* none is 0 */
+  /* The answer. */
+  da_output output;
   /* Tools. */
   da_toolbox tools;
   char *tool_choice;   /* NULL: not said */

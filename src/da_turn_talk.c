@@ -3,7 +3,7 @@
 
 #include "da_turn_state.h"
 
-static int finish(da_turn *t, char **text, da_err *err) {
+int da_turn_finish(da_turn *t, char **text, da_err *err) {
   int code;
   do
     code = da_turn_step(t, 3600, err);
@@ -21,14 +21,14 @@ static int talk(da_agent *a, const char *question, da_delta_fn delta,
   da_text q = {question, strlen(question)};
   da_turn *t;
   int code = da_turn_start(&t, a, q, delta, ctx, err);
-  return code ? code : finish(t, text, err);
+  return code ? code : da_turn_finish(t, text, err);
 }
 
 int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err) {
   return talk(a, question, NULL, NULL, text, err);
 }
 
-static int no_delta(void *ctx, da_text delta, da_err *err) {
+int da_turn_no_delta(void *ctx, da_text delta, da_err *err) {
   (void)ctx;
   (void)delta;
   (void)err;
@@ -37,12 +37,12 @@ static int no_delta(void *ctx, da_text delta, da_err *err) {
 
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err) {
-  return talk(a, question, delta ? delta : no_delta, ctx, text, err);
+  return talk(a, question, delta ? delta : da_turn_no_delta, ctx, text, err);
 }
 
 int da_agent_resume(da_agent *a, da_delta_fn delta, void *ctx, char **text,
                     da_err *err) {
   da_turn *t;
   int code = da_turn_resume(&t, a, delta, ctx, err);
-  return code ? code : finish(t, text, err);
+  return code ? code : da_turn_finish(t, text, err);
 }

@@ -70,6 +70,26 @@ int da_openai(da_agent **out, da_runtime *rt, const char *model,
 /* http://127.0.0.1:11434/v1, no key. */
 int da_ollama(da_agent **out, da_runtime *rt, const char *model, da_err *err);
 
+/* A service by name: "openai", "ollama", "llamacpp", "vllm", "groq",
+** "mistral", "deepseek", "openrouter", "together", "xai". `api_key` NULL: from
+** its variable (GROQ_API_KEY ...). DA_EINVAL: there is none of that name.
+** docs/services.md tells what differs. */
+int da_agent_of(da_agent **out, da_runtime *rt, const char *service,
+                const char *model, const char *api_key, da_err *err);
+
+/* For da_azure. NULL: what the variable says. */
+typedef struct da_azure_options {
+  const char *endpoint;    /* AZURE_OPENAI_ENDPOINT */
+  const char *api_version; /* OPENAI_API_VERSION; without any, or "v1":
+                           ** {endpoint}/openai/v1 */
+  const char *api_key;     /* AZURE_OPENAI_API_KEY */
+  const char *token;       /* of Entra ID, instead of a key */
+} da_azure_options;
+
+/* Azure OpenAI. DA_EURL without an endpoint. `options` may be NULL. */
+int da_azure(da_agent **out, da_runtime *rt, const char *deployment,
+             const da_azure_options *options, da_err *err);
+
 /* Any service that speaks the chat-completions protocol. */
 int da_agent_new(da_agent **out, da_runtime *rt, const char *model,
                  const char *base_url, const char *api_key, da_err *err);
@@ -96,7 +116,8 @@ int da_agent_add_header(da_agent *a, const char *name, const char *value,
                         da_err *err);
 
 /* http to hosts beyond loopback; no check of certificates; a PEM file of
-** authorities; a proxy's URL, or "env" for what the environment says. */
+** authorities; a proxy's URL, or "env" for what the environment says. DA_EURL
+** for a proxy that is none. */
 int da_agent_set_allow_http(da_agent *a, int on, da_err *err);
 int da_agent_set_insecure(da_agent *a, int on, da_err *err);
 int da_agent_set_ca_file(da_agent *a, const char *path, da_err *err);
@@ -105,7 +126,8 @@ int da_agent_set_proxy(da_agent *a, const char *proxy, da_err *err);
 /* DA_EINVAL if it cannot be a header's value. NULL: none. */
 int da_agent_set_api_key(da_agent *a, const char *key, da_err *err);
 
-/* https, or http to loopback. Checked at the first turn: DA_EURL. */
+/* https, or http to loopback; a query goes behind the path that is added.
+** Checked at the first turn: DA_EURL. */
 int da_agent_set_base_url(da_agent *a, const char *url, da_err *err);
 
 /* A member of the request body: ("temperature", "0.7"), ("stop", "[\"x\"]").
@@ -116,6 +138,17 @@ int da_agent_set_member(da_agent *a, const char *name, const char *json,
                         da_err *err);
 int da_agent_set_extra(da_agent *a, const char *name, const char *json,
                        da_err *err);
+
+/* Answers must be JSON: of a schema, which is JSON, too, or any. One setting
+** replaces the other; `schema` NULL, `on` 0: any text will do. `name`: 1 to 64
+** letters, digits, '_' and '-'. `strict`: 1, 0, or -1: if the schema is one
+** that services take as strict. What is looked at in a schema is told in
+** da_schema.h and docs/structured.md; DA_EINVAL, DA_EJSON: it is none. The text
+** of an answer is then nothing but the JSON, and it fits; else the turn fails:
+** DA_EREFUSED, DA_ETRUNCATED, DA_EFILTER, DA_EOUTPUT. */
+int da_agent_set_json_schema(da_agent *a, const char *name, const char *schema,
+                             int strict, da_err *err);
+int da_agent_set_json_mode(da_agent *a, int on, da_err *err);
 
 /* 1: the conversation accumulates (0: each ask stands alone). A session id
 ** implies it unless it was set to 0. */
@@ -192,6 +225,36 @@ int da_agent_ask(da_agent *a, const char *question, char **text, da_err *err);
 int da_agent_stream(da_agent *a, const char *question, da_delta_fn delta,
                     void *ctx, char **text, da_err *err);
 
+/* A question of several parts, in order: texts, images, audio, files. What
+** fails adds nothing. Files are read at once, only regular ones (else
+** DA_EUNSAFE) and within their limit (DA_ETOOLARGE); DA_EUNSUPPORTED: what
+** it is said to be, it is not. */
+typedef struct da_content da_content;
+int da_content_new(da_content **out, da_err *err);
+int da_content_text(da_content *c, const char *text, size_t len, da_err *err);
+int da_content_image(da_content *c, const da_media *m, da_err *err);
+int da_content_audio(da_content *c, const da_media *m, da_err *err);
+int da_content_file(da_content *c, const da_media *m, da_err *err);
+
+/* An image that the service fetches: https, http or data; DA_EURL. `detail`
+** NULL: not sent. */
+int da_content_image_url(da_content *c, const char *url, const char *detail,
+                         da_err *err);
+
+/* A file that the service has already. */
+int da_content_file_id(da_content *c, const char *id, da_err *err);
+
+/* Any other part: a JSON object with a "type". */
+int da_content_json(da_content *c, const char *json, size_t len, da_err *err);
+void da_content_free(da_content *c); /* NULL is fine */
+
+/* Like da_agent_ask and da_agent_stream; `c` may be asked again. */
+int da_agent_ask_content(da_agent *a, const da_content *c, char **text,
+                         da_err *err);
+int da_agent_stream_content(da_agent *a, const da_content *c,
+                            da_delta_fn delta, void *ctx, char **text,
+                            da_err *err);
+
 /* ---- tools ---- */
 
 /* Copies what `tool` points to, and takes its ctx, which is dropped also upon
@@ -260,14 +323,18 @@ typedef struct da_last {
 ** the session is deleted. */
 int da_agent_last(const da_agent *a, da_last *out);
 
+/* What the last turn had for a text before it failed; empty if it did not.
+** Borrowed: until the next turn. */
+da_text da_agent_partial(const da_agent *a);
+
 /* ---- history ---- */
 
 /* Loads the session if that has not been done; DA_OK, or why it cannot be
 ** read (the agent goes on without). */
 int da_agent_count(da_agent *a, size_t *messages, da_err *err);
 
-/* The stored line of message i (from 0): wire members with our "id" and
-** "created_at" in front. Borrowed: until the history changes. */
+/* The stored line of message i (from 0): wire members with our "id",
+** "created_at" and, of an answer, "usage" in front. Borrowed: until the history changes. */
 da_text da_agent_message(const da_agent *a, size_t i);
 
 /* Empties the conversation; with auto-save also the stored one. */

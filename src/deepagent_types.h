@@ -169,6 +169,17 @@ typedef struct da_file_options {
   size_t max_bytes; /* largest file that is read; 0: 1 GiB */
 } da_file_options;
 
+/* An image, audio or another file that goes into a question. */
+typedef struct da_media {
+  const char *path;   /* a regular file; NULL: */
+  da_text bytes;      /* what is in memory */
+  const char *name;   /* what the service is told a file is called; NULL: the
+                      ** last part of the path */
+  const char *type;   /* "image/png" ... NULL: what its first bytes say */
+  const char *detail; /* of an image: "low", "high" ... NULL: not sent */
+  size_t max_bytes;   /* more is refused; 0: 20 MiB */
+} da_media;
+
 /* How it stands with saving a session. */
 typedef enum da_save_state {
   DA_SAVE_NONE, /* nothing was to be saved yet */

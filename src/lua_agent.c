@@ -42,7 +42,7 @@ static int check_plain(lua_State *L, int arg, const char *what, da_err *err) {
 }
 
 int l_agent_new(lua_State *L) {
-  const char *service = luaL_checkstring(L, 1);
+  const char *service = luaL_optstring(L, 1, NULL);
   const char *model = luaL_checkstring(L, 2);
   const char *key = luaL_optstring(L, 3, NULL);
   da_provider *p;
@@ -56,18 +56,14 @@ int l_agent_new(lua_State *L) {
     return l_raise(L, &err);
   a = push_agent(L);
   rt = a->runtime->runtime;
-  if (strcmp(service, "openai") == 0)
-    code = da_openai(&a->agent, rt, model, NULL, &err);
-  else if (strcmp(service, "ollama") == 0)
-    code = da_ollama(&a->agent, rt, model, &err);
+  if (service)
+    code = da_agent_of(&a->agent, rt, service, model, key, &err);
   else
-    code = da_agent_new(&a->agent, rt, model, NULL, NULL, &err);
-  if (code)
+    code = da_agent_new(&a->agent, rt, model, NULL, key, &err);
+  if (code) {
     a->agent = NULL;
-  else if (key)
-    code = da_agent_set_api_key(a->agent, key, &err);
-  if (code)
     return l_raise(L, &err);
+  }
   if (lua_isnil(L, 4))
     return 1;
   p = l_provider_new(L, a->runtime, 4);
@@ -75,6 +71,32 @@ int l_agent_new(lua_State *L) {
     return l_raise_nomem(L);
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, -2, L_PROVIDER);
+  return 1;
+}
+
+/* azure(deployment, endpoint, api_version, api_key, token): all but the first
+** may be nil */
+int l_agent_azure(lua_State *L) {
+  static const char *const what[] = {"the deployment's name", "the endpoint",
+                                     "the API's version", "the API key",
+                                     "the token"};
+  da_azure_options o;
+  l_agent *a;
+  da_err err;
+  lua_settop(L, 5);
+  for (int i = 1; i <= 5; i++)
+    if (check_plain(L, i, what[i - 1], &err))
+      return l_raise(L, &err);
+  o.endpoint = luaL_optstring(L, 2, NULL);
+  o.api_version = luaL_optstring(L, 3, NULL);
+  o.api_key = luaL_optstring(L, 4, NULL);
+  o.token = luaL_optstring(L, 5, NULL);
+  a = push_agent(L);
+  if (da_azure(&a->agent, a->runtime->runtime, luaL_checkstring(L, 1), &o,
+               &err)) {
+    a->agent = NULL;
+    return l_raise(L, &err);
+  }
   return 1;
 }
 

@@ -33,6 +33,16 @@ void l_error_push(lua_State *L, const da_err *err) {
   luaL_setmetatable(L, ERROR_TYPE);
 }
 
+int l_is_error(lua_State *L, int index) {
+  int same = 0;
+  if (lua_istable(L, index) && lua_getmetatable(L, index)) {
+    luaL_getmetatable(L, ERROR_TYPE);
+    same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  return same;
+}
+
 int l_fail(lua_State *L, const da_err *err) {
   lua_pushnil(L);
   l_error_push(L, err);

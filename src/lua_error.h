@@ -17,6 +17,9 @@ int l_fail(lua_State *L, const da_err *err);
 /* Raises the error object. */
 int l_raise(lua_State *L, const da_err *err);
 
+/* Whether the value at `index` is an error object of ours. */
+int l_is_error(lua_State *L, int index);
+
 /* Fills *err from what a Lua function raised or returned as its reason, at
 ** `index`: the code of an error object of ours, `code` for anything else. */
 int l_error_take(lua_State *L, int index, int code, da_err *err);

@@ -22,6 +22,15 @@
 void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
                 int arg);
 
+/* The same with the keys of objects in order, so that one value is one text in
+** every process: services cache what they read by its beginning. */
+void l_json_put_sorted(lua_State *L, int index, da_buf *out, const char *what,
+                       int arg);
+/* The same, but what does not fit in *out is left to the caller: see
+** out->failed. */
+void l_json_write(lua_State *L, int index, da_buf *out, const char *what,
+                  int arg);
+
 /* Pushes the value of checked JSON text. Raises only without memory. */
 void l_json_push(lua_State *L, da_text text);
 

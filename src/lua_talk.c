@@ -1,6 +1,7 @@
 /* lua_talk.c - ask and stream (floor 7). */
 #include "da_turn.h"
 #include "lua_agent.h"
+#include "lua_content.h"
 #include "lua_json.h"
 
 #define TURN_TYPE "deepagent.turn"
@@ -96,20 +97,34 @@ static int l_text(lua_State *L) {
   return 1;
 }
 
+/* What was checked to be JSON. */
+static int l_value(lua_State *L) {
+  const da_text *text = lua_touserdata(L, 1);
+  l_json_push(L, *text);
+  return 1;
+}
+
 /* Pushes the answer, and only then the conversation gets it: without memory
 ** for the string nothing has been said. */
-static int take_answer(lua_State *L, da_turn *t, da_err *err) {
+static int take_answer(lua_State *L, const l_agent *a, da_turn *t,
+                       da_err *err) {
   da_text text = da_turn_text(t);
-  lua_pushcfunction(L, l_text);
+  lua_pushcfunction(L, a->agent->settings.output.format ? l_value : l_text);
   lua_pushlightuserdata(L, &text);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK)
     return da_nomem(err);
   return da_turn_keep(t, err);
 }
 
-/* nil and the error, which has what there was of a turn with tools. */
+/* nil and the error, which has what there was of an answer, and of a turn with
+** tools. */
 static int fail_turn(lua_State *L, l_agent *a, const da_err *err) {
+  da_text partial = da_agent_partial(a->agent);
   l_fail(L, err);
+  if (partial.len) {
+    lua_pushlstring(L, partial.data, partial.len);
+    lua_setfield(L, -2, "text");
+  }
   if (a->agent->fragments.len) {
     l_history_push(L, &a->agent->fragments);
     lua_setfield(L, -2, "messages");
@@ -127,27 +142,66 @@ static int finish(lua_State *L, l_agent *a, da_turn **t, l_frame before,
       code = da_turn_step(*t, 3600, err);
     while (code == 0);
   if (code == 1)
-    code = take_answer(L, *t, err);
+    code = take_answer(L, a, *t, err);
   l_leave(a->runtime, before);
   da_turn_free(*t);
   *t = NULL;
   return code ? fail_turn(L, a, err) : 1;
 }
 
+/* What is asked: a text, or the wire text of a message in a buffer. */
+typedef struct question {
+  da_text text;
+  da_buf *message;
+  int code;
+  da_err err;
+} question;
+
+/* The string or list at index 2. Pushes a value. */
+static void take_question(lua_State *L, l_agent *a, question *q) {
+  q->message = NULL;
+  q->code = DA_OK;
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    q->text.data = lua_tolstring(L, 2, &q->text.len);
+    lua_pushnil(L);
+    return;
+  }
+  q->message = l_buf_push(L, a->agent->settings.limits.message);
+  q->code = l_content_put(L, 2, q->message, &q->err);
+}
+
+static int start(da_turn **t, da_agent *a, question *q, da_delta_fn delta,
+                 void *ctx, da_err *err) {
+  da_message *user;
+  int code = q->code;
+  if (!q->message)
+    return da_turn_start(t, a, q->text, delta, ctx, err);
+  if (code)
+    *err = q->err;
+  else
+    code = da_message_new(&user, da_buf_text(q->message), NULL, -1, err);
+  da_buf_dispose(q->message); /* now: it may be large */
+  if (!code)
+    return da_turn_start_message(t, a, user, delta, ctx, err);
+  da_agent_log(a, DA_WARN, err, "the turn failed: %s", err->message);
+  return code;
+}
+
 static int talk(lua_State *L, int streaming) {
   l_agent *a = l_agent_check(L);
   listener l = {a, NULL};
-  da_text text;
+  question q;
   da_turn **t;
   l_frame before;
   da_err err;
   int code;
-  luaL_checktype(L, 2, LUA_TSTRING);
-  text.data = lua_tolstring(L, 2, &text.len);
+  if (lua_type(L, 2) != LUA_TSTRING && !lua_istable(L, 2))
+    luaL_typeerror(L, 2, "string or table");
   find_listener(L, streaming);
   t = push_turn(L, &l);
+  take_question(L, a, &q);
   before = l_agent_enter(L, a);
-  code = da_turn_start(t, a->agent, text, streaming ? hear : NULL, &l, &err);
+  code = start(t, a->agent, &q, streaming ? hear : NULL, &l, &err);
   return finish(L, a, t, before, code, &err);
 }
 

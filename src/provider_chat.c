@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "chat_answer.h"
+#include "chat_members.h"
 #include "chat_options.h"
 #include "chat_request.h"
 #include "chat_stream.h"
@@ -114,6 +115,20 @@ static void chat_end(da_provider *p, da_call *base) {
   free(c);
 }
 
+static int put_request(call *c, const da_request *r, da_err *err) {
+  const chat_options *o = &c->owner->o;
+  da_request q = *r;
+  da_buf members;
+  int rc;
+  da_buf_init(&members, DA_MESSAGE_MAX);
+  rc = chat_members(&members, r->members, o, err);
+  q.members = da_buf_text(&members);
+  if (rc == DA_OK)
+    rc = chat_build_request(&c->request, &q, o->drop_thoughts, err);
+  da_buf_dispose(&members);
+  return rc;
+}
+
 static int chat_start(da_provider *base, da_call **out, const da_request *r,
                       da_answer *answer, da_delta_fn delta, void *ctx,
                       da_err *err) {
@@ -127,7 +142,7 @@ static int chat_start(da_provider *base, da_call **out, const da_request *r,
   c = call_new(p, answer, delta, ctx);
   if (!c)
     return da_nomem(err);
-  rc = chat_build_request(&c->request, r, err);
+  rc = put_request(c, r, err);
   if (rc == DA_OK) {
     c->transport = p->o.transport(p->o.transport_ctx, err);
     rc = c->transport ? send_request(c, r, err) : err->code;
@@ -184,6 +199,8 @@ static void sniff(call *c) {
 
 static int transport_error(call *c, da_err *err) {
   *err = c->http->err;
+  if (chat_mask(&c->reply, err->message, sizeof err->message))
+    da_nomem(err);
   chat_add_head(&c->reply, err);
   return err->code;
 }
@@ -246,6 +263,15 @@ static int work(call *c, da_err *err) {
   return h->done ? end_whole(c, err) : 0;
 }
 
+/* What the service says of the answer is shown and logged. */
+static void take_head(call *c) {
+  da_answer *a = c->answer;
+  memcpy(a->request_id, c->http->request_id, sizeof a->request_id);
+  chat_mask(&c->reply, a->request_id, sizeof a->request_id);
+  chat_mask(&c->reply, a->finish_reason, sizeof a->finish_reason);
+  chat_mask(&c->reply, a->model, sizeof a->model);
+}
+
 static int chat_step(da_provider *p, da_call *base, double seconds,
                      da_err *err) {
   call *c = (call *)base;
@@ -271,7 +297,7 @@ static int chat_step(da_provider *p, da_call *base, double seconds,
   }
   c->over = rc;
   if (rc == 1)
-    memcpy(c->answer->request_id, h->request_id, sizeof h->request_id);
+    take_head(c);
   return rc;
 }
 

@@ -14,6 +14,10 @@ local deepagent = {
   array = core.array,
   file_backend = core.file_backend,
   memory_backend = core.memory_backend,
+  image = core.image,
+  image_url = core.image_url,
+  audio = core.audio,
+  file = core.file,
 }
 
 -- Options of the constructors that say how the service is reached, and the
@@ -27,6 +31,8 @@ local handled = {
   model = true, api_key = true, provider = true, organization = true,
   project = true, headers = true,
 }
+-- Those of deepagent.azure alone.
+local azure_only = { endpoint = true, api_version = true, token = true }
 
 local function check(condition, level, ...)
   if not condition then error(string.format(...), level + 1) end
@@ -53,8 +59,9 @@ local function apply(method, agent, where, option, ...)
   error(why, 3)
 end
 
---- Applies options to a new agent, in no particular order.
-local function configure(agent, options, where)
+--- Applies options to a new agent, in no particular order, but for those in
+--- `done`, which have been.
+local function configure(agent, options, where, done)
   for name, kind in pairs(reach) do
     local value = options[name]
     if value ~= nil then
@@ -77,7 +84,7 @@ local function configure(agent, options, where)
     end
   end
   for name, value in pairs(options) do
-    if not reach[name] and not handled[name] then
+    if not (reach[name] or handled[name] or done and done[name]) then
       local setting = type(name) == "string" and agent["with_" .. name]
       check(setting, 2, "%s: unknown option '%s'", where, tostring(name))
       apply(setting, agent, where, name, value)
@@ -110,20 +117,45 @@ local function options_of(where, value)
   return value
 end
 
---- An agent that talks to OpenAI. The key comes from OPENAI_API_KEY unless
---- it is given here or among the options.
-function deepagent.openai(model, key_or_options)
-  if type(key_or_options) == "string" then
-    key_or_options = { api_key = key_or_options }
-  end
-  local where = "deepagent.openai"
-  return construct(where, "openai", model, options_of(where, key_or_options))
+--- A string in the place of options is the key.
+local function with_key(value)
+  return type(value) == "string" and { api_key = value } or value
 end
 
---- An agent that talks to Ollama on this machine.
-function deepagent.ollama(model, options)
-  local where = "deepagent.ollama"
-  return construct(where, "ollama", model, options_of(where, options))
+-- Constructors by a service's name; what is known of each is in
+-- src/da_preset.c. Without a key these take it from a variable of their own.
+for _, service in ipairs { "openai", "groq", "mistral", "deepseek",
+  "openrouter", "together", "xai" } do
+  local where = "deepagent." .. service
+  deepagent[service] = function(model, key_or_options)
+    return construct(where, service, model,
+      options_of(where, with_key(key_or_options)))
+  end
+end
+
+-- These are on this machine, and need none.
+for _, service in ipairs { "ollama", "llamacpp", "vllm" } do
+  local where = "deepagent." .. service
+  deepagent[service] = function(model, options)
+    return construct(where, service, model, options_of(where, options))
+  end
+end
+
+--- An agent for a deployment of Azure OpenAI.
+function deepagent.azure(deployment, key_or_options)
+  local where = "deepagent.azure"
+  local options = options_of(where, with_key(key_or_options))
+  check_option(where, "deployment", deployment, "string")
+  for _, name in ipairs { "endpoint", "api_version", "api_key", "token" } do
+    if options[name] ~= nil then
+      check_option(where, name, options[name], "string")
+    end
+  end
+  check(options.provider == nil, 2, "%s: unknown option 'provider'", where)
+  local made, agent = pcall(core.azure, deployment, options.endpoint,
+    options.api_version, options.api_key, options.token)
+  check(made, 2, "%s: %s", where, tostring(agent))
+  return configure(agent, options, where, azure_only)
 end
 
 --- An agent for any service that speaks the chat-completions protocol
@@ -132,11 +164,11 @@ function deepagent.new(options)
   local where = "deepagent.new"
   check(type(options) == "table", 2, "%s: options must be a table", where)
   if options.provider ~= nil then
-    return construct(where, "provider", options.model or "lua", options)
+    return construct(where, nil, options.model or "lua", options)
   end
   check(options.base_url ~= nil, 2, "%s: base_url or provider is needed",
     where)
-  return construct(where, "chat", options.model, options)
+  return construct(where, nil, options.model, options)
 end
 
 --- An agent that needs neither network nor key: see deepagent.offline.
@@ -147,7 +179,14 @@ function deepagent.offline(options)
   for name, value in pairs(options_of(where, options)) do
     merged[name] = value
   end
-  return construct(where, "provider", merged.model or offline.model, merged)
+  return construct(where, nil, merged.model or offline.model, merged)
+end
+
+--- The whole JSON schema, as a table, of one that may be written short.
+function deepagent.schema(short)
+  local full, why = schema.expand(short)
+  check(full, 2, "deepagent.schema: %s", why)
+  return full
 end
 
 local builtin = {

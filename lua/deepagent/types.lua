@@ -59,6 +59,7 @@
 ---@field retry_after? number seconds that the service asked to wait
 ---@field request_id? string
 ---@field service_code? string the service's own error code
+---@field text? string what there was of the answer when the turn failed
 ---@field messages? deepagent.Message[] what there was of a turn with tools
 
 ---A message of the chat-completions protocol. Unknown members are kept.
@@ -67,24 +68,53 @@
 ---@field content? string|table|lightuserdata text, parts or deepagent.null
 ---@field id? string made up where it is missing
 ---@field created_at? number seconds since 1970
+---@field usage? table of an answer: the tokens it took, as the service counted
 ---@field json? string its exact text: what it is read from if it is there
 ---@field [string] any
+
+---A part of a message's content, as the chat-completions protocol has it.
+---@class deepagent.Part
+---@field type string "text", "image_url", "input_audio", "file" ...
+---@field [string] any
+
+---Either path, or data, or (of a file) id.
+---@class deepagent.Media
+---@field path? string a regular file
+---@field data? string the bytes
+---@field id? string of a file that the service has already
+---@field name? string of a file: what the service is told it is called
+---@field type? string "image/png" ...; default: what the first bytes say
+---@field detail? string of an image: "low", "high", "auto"
+---@field max_bytes? integer more is refused; default 20 MiB
 
 ---@class deepagent.Tokens
 ---@field prompt_tokens integer
 ---@field completion_tokens integer
 ---@field total_tokens integer
+---@field cached_tokens integer of the prompt: read from the service's cache
+---@field reasoning_tokens integer of the completion: thought, not said
+---@field audio_tokens integer of both: heard or spoken
 
 ---@class deepagent.Usage
 ---@field last deepagent.Tokens of the last turn of this agent
 ---@field total deepagent.Tokens of all turns of the session since it began
 
+---@class deepagent.Choice
+---@field index integer from 0
+---@field finish_reason string
+---@field message deepagent.Message
+
 ---@class deepagent.Last
+---@field message deepagent.Message as the service sent it
 ---@field finish_reason string
 ---@field model string "" where the service told none
 ---@field request_id string "" where the service told none
 ---@field usage deepagent.Tokens
 ---@field cached? true it came out of the cache
+---@field reasoning? string what the model thought, where the service sends it
+---@field refusal? string why the model refused, where it did
+---@field logprobs? table as the service sent them
+---@field choices? deepagent.Choice[] with n > 1: all, the answer's first
 
 ---Tries after a failure that may pass.
 ---@class deepagent.Retry
@@ -110,6 +140,16 @@
 ---@class deepagent.LogFields
 ---@field session_id? string
 ---@field code? deepagent.Code
+
+---A type of a schema: "string", "integer[]", "number?"; a table with the type
+---at [1] and members of its JSON schema; a table of members; or a JSON schema.
+---See docs/structured.md.
+---@alias deepagent.Schema string|table
+
+---@class deepagent.JsonSchema
+---@field name string 1 to 64 letters, digits, "_", "-"
+---@field schema deepagent.Schema
+---@field strict? boolean default: if the schema is one that services take so
 
 ---@alias deepagent.Level "debug"|"info"|"warn"|"error"
 ---@alias deepagent.Logger fun(level: deepagent.Level, message: string, fields: deepagent.LogFields)
@@ -236,6 +276,9 @@ function Backend:restore(name) end
 ---@field insecure? boolean certificates are not verified; the logger is warned
 ---@field ca_file? string PEM file
 ---@field proxy? string URL, or "env"
+---@field endpoint? string of deepagent.azure, default AZURE_OPENAI_ENDPOINT
+---@field api_version? string of deepagent.azure, default OPENAI_API_VERSION
+---@field token? string of deepagent.azure, instead of a key
 ---@field provider? deepagent.Provider
 ---@field system? string
 ---@field memory? boolean
@@ -249,6 +292,8 @@ function Backend:restore(name) end
 ---@field presence_penalty? number
 ---@field frequency_penalty? number
 ---@field extra? table<string, any>
+---@field json_schema? deepagent.JsonSchema
+---@field json_mode? boolean
 ---@field timeout? number|deepagent.Timeouts
 ---@field retry? deepagent.Retry|boolean
 ---@field rate_limit? number|false
@@ -351,6 +396,19 @@ function Agent:with_frequency_penalty(x) end
 ---@param members table<string, any>
 ---@return deepagent.Agent self
 function Agent:with_extra(members) end
+
+---Answers must be JSON that fits: ask and stream return the decoded value. nil
+---or false: any text will do.
+---@param name? string|deepagent.JsonSchema|false
+---@param schema? deepagent.Schema
+---@param strict? boolean default: if the schema is one that services take so
+---@return deepagent.Agent self
+function Agent:with_json_schema(name, schema, strict) end
+
+---Answers must be JSON of any shape.
+---@param on? boolean default true
+---@return deepagent.Agent self
+function Agent:with_json_mode(on) end
 
 ---@param name string
 ---@param value string
@@ -471,14 +529,15 @@ function Agent:with_on_stream(f) end
 ---@return deepagent.Agent self
 function Agent:on_stream(f) end
 
----@param text string
----@return string? answer
+---A text, or a list of texts and parts: see deepagent.image.
+---@param text string|(string|deepagent.Part)[]
+---@return any answer a string, or what was decoded where JSON is asked for
 ---@return deepagent.Error? err
 function Agent:ask(text) end
 
----@param text string
+---@param text string|(string|deepagent.Part)[]
 ---@param on_delta? deepagent.OnDelta
----@return string? answer
+---@return any answer a string, or what was decoded where JSON is asked for
 ---@return deepagent.Error? err
 function Agent:stream(text, on_delta) end
 
@@ -595,9 +654,58 @@ local deepagent = {}
 function deepagent.openai(model, key_or_options) end
 
 ---@param model string
+---@param key_or_options? string|deepagent.Options default GROQ_API_KEY
+---@return deepagent.Agent
+function deepagent.groq(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default MISTRAL_API_KEY
+---@return deepagent.Agent
+function deepagent.mistral(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default DEEPSEEK_API_KEY
+---@return deepagent.Agent
+function deepagent.deepseek(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default OPENROUTER_API_KEY
+---@return deepagent.Agent
+function deepagent.openrouter(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default TOGETHER_API_KEY
+---@return deepagent.Agent
+function deepagent.together(model, key_or_options) end
+
+---@param model string
+---@param key_or_options? string|deepagent.Options default XAI_API_KEY
+---@return deepagent.Agent
+function deepagent.xai(model, key_or_options) end
+
+---Azure OpenAI.
+---@param deployment string
+---@param key_or_options? string|deepagent.Options default AZURE_OPENAI_API_KEY
+---@return deepagent.Agent
+function deepagent.azure(deployment, key_or_options) end
+
+---On this machine.
+---@param model string
 ---@param options? deepagent.Options
 ---@return deepagent.Agent
 function deepagent.ollama(model, options) end
+
+---On this machine.
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.llamacpp(model, options) end
+
+---On this machine.
+---@param model string
+---@param options? deepagent.Options
+---@return deepagent.Agent
+function deepagent.vllm(model, options) end
 
 ---@param options deepagent.Options
 ---@return deepagent.Agent
@@ -620,8 +728,41 @@ function deepagent.memory_backend() end
 ---@return deepagent.Backend|deepagent.LuaBackend
 function deepagent.backend(name, options) end
 
+---An image for a question, of a file or of bytes in memory.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.image(path, options) end
+
+---An image that the service fetches: https, http or data.
+---@param url string
+---@param options? { detail?: string }
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.image_url(url, options) end
+
+---Audio for a question.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.audio(path, options) end
+
+---A file of any kind for a question.
+---@param path string|deepagent.Media
+---@param options? deepagent.Media without path and data
+---@return deepagent.Part? part
+---@return deepagent.Error? err
+function deepagent.file(path, options) end
+
 ---Marks a table as a JSON array: deepagent.array {} is [].
 ---@generic T: table
 ---@param t T
 ---@return T
 function deepagent.array(t) end
+
+---The whole JSON schema of one that may be written short.
+---@param short deepagent.Schema
+---@return table
+function deepagent.schema(short) end

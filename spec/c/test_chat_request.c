@@ -14,6 +14,8 @@ static da_message *message(const char *wire) {
   return m;
 }
 
+static int drop_thoughts;
+
 /* A request with these messages, the last of which is the turn. */
 static int build(da_buf *body, da_request *r, const char *const *wires,
                  da_err *err) {
@@ -28,7 +30,7 @@ static int build(da_buf *body, da_request *r, const char *const *wires,
   if (!r->model.data)
     r->model = text("m");
   da_buf_init(body, CHAT_REQUEST_MAX);
-  rc = chat_build_request(body, r, err);
+  rc = chat_build_request(body, r, drop_thoughts, err);
   da_history_dispose(&turn);
   da_history_dispose(&history);
   return rc;
@@ -99,6 +101,62 @@ static void messages_to_the_byte(void) {
              "{\"role\":\"user\",\"content\":\"2\"}]}");
 }
 
+#define SAYS_CALLS "\"tool_calls\":[{ \"id\":\"c\",\"x\":null}]"
+
+/* Calls go back to the byte, with what led to them; what they gave, too. */
+static void calls_go_back(void) {
+  static const char *const wires[] = {
+      "{\"role\":\"user\",\"content\":\"1\"}",
+      "{\"role\":\"assistant\",\"content\":null," SAYS_CALLS ","
+      "\"refusal\":null,\"reasoning_content\":\"r\",\"reasoning\":\"s\","
+      "\"annotations\":[]}",
+      "{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"\","
+      "\"annotations\":[ ],\"n\":null}",
+      "{\"role\":\"assistant\",\"content\":\"x\",\"tool_calls\":[ ],"
+      "\"function_call\":{\"name\":\"\"},\"reasoning\":\"s\"}",
+      "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"data\":\"AAA\","
+      "\"id\":\"audio_1\",\"transcript\":\"Hi\"}}",
+      NULL};
+  da_request r = {0};
+  check_body(r, wires,
+             "{\"model\":\"m\",\"messages\":["
+             "{\"role\":\"user\",\"content\":\"1\"},"
+             "{\"role\":\"assistant\",\"content\":null," SAYS_CALLS
+             ",\"reasoning_content\":\"r\",\"reasoning\":\"s\"},"
+             "{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"\","
+             "\"annotations\":[ ],\"n\":null},"
+             "{\"role\":\"assistant\",\"content\":\"x\"},"
+             "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"id\":"
+             "\"audio_1\"}}]}");
+}
+
+/* Not to a service that refuses them. */
+static void dropped_thoughts(void) {
+  static const char *const wires[] = {
+      "{\"role\":\"user\",\"content\":\"1\"}",
+      "{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\"r\","
+      "\"tool_calls\":[{}]}",
+      "{\"role\":\"assistant\",\"content\":\"2\",\"reasoning_content\":\"r\","
+      "\"reasoning\":\"r\"}",
+      "{\"role\":\"user\",\"content\":\"3\"}", NULL};
+  da_request r = {0};
+  check_body(r, wires,
+             "{\"model\":\"m\",\"messages\":["
+             "{\"role\":\"user\",\"content\":\"1\"},"
+             "{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":"
+             "\"r\",\"tool_calls\":[{}]},"
+             "{\"role\":\"assistant\",\"content\":\"2\"},"
+             "{\"role\":\"user\",\"content\":\"3\"}]}");
+  drop_thoughts = 1;
+  check_body(r, wires,
+             "{\"model\":\"m\",\"messages\":["
+             "{\"role\":\"user\",\"content\":\"1\"},"
+             "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{}]},"
+             "{\"role\":\"assistant\",\"content\":\"2\"},"
+             "{\"role\":\"user\",\"content\":\"3\"}]}");
+  drop_thoughts = 0;
+}
+
 static void bad_requests(void) {
   da_request r = {0};
   da_buf body;
@@ -153,6 +211,88 @@ static void copied_options(void) {
   CHECK_INT(c.header_count, 4);
   CHECK_INT(c.secret_count, 2);
   CHECK_STR(c.secrets[0].data, "0123456789");
+  chat_options_dispose(&c);
+}
+
+static int is_secret(const chat_options *c, const char *s) {
+  for (size_t i = 0; i < c->secret_count; i++)
+    if (c->secrets[i].len == strlen(s) &&
+        memcmp(c->secrets[i].data, s, c->secrets[i].len) == 0)
+      return 1;
+  return 0;
+}
+
+/* The path goes before the query, in which keys may stand. */
+static void a_query(void) {
+  da_chat_options o = options();
+  chat_options c;
+  da_err err;
+  o.base_url = text("https://x.example/a//?api-version=2024-10-21&b=short&"
+                    "key=long-enough&last-without-value");
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK_STR(c.url, "https://x.example/a/chat/completions?"
+                   "api-version=2024-10-21&b=short&key=long-enough&"
+                   "last-without-value");
+  CHECK_INT(c.secret_count, 2);
+  CHECK(is_secret(&c, "long-enough"));
+  chat_options_dispose(&c);
+  o.base_url = text("https://x.example?");
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK_STR(c.url, "https://x.example/chat/completions?");
+  chat_options_dispose(&c);
+}
+
+/* In a header of another name, which the user may have set, too. */
+static void a_key_header(void) {
+  static const char *const own[] = {"API-Key: their-own-key", NULL};
+  da_chat_options o = options();
+  chat_options c;
+  da_err err;
+  o.key_header = "api-key";
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK_STR(c.headers[1], "api-key: sk-0123456789");
+  CHECK(is_secret(&c, "sk-0123456789"));
+  chat_options_dispose(&c);
+  o.headers = own;
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK_INT(c.header_count, 2);
+  CHECK_STR(c.headers[1], "API-Key: their-own-key");
+  CHECK(is_secret(&c, "their-own-key"));
+  chat_options_dispose(&c);
+}
+
+/* Also where they are shown without the scheme. */
+static void credentials(void) {
+  static const char *const headers[] = {
+      "authorization:  Bearer  tok", "Proxy-Authorization: raw-secret", NULL};
+  da_chat_options o = options();
+  chat_options c;
+  da_err err;
+  o.headers = headers;
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK_INT(c.secret_count, 2);
+  CHECK(is_secret(&c, "tok"));
+  CHECK(is_secret(&c, "raw-secret"));
+  chat_options_dispose(&c);
+}
+
+/* What is not encrypted stays on this machine. */
+static void a_proxy(void) {
+  da_chat_options o = options();
+  chat_options c;
+  da_err err;
+  o.proxy = "http://proxy.example";
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  chat_options_dispose(&c);
+  o.proxy = "http://user:hunter2@proxy.example";
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK(is_secret(&c, "hunter2"));
+  chat_options_dispose(&c);
+  o.base_url = text("http://127.0.0.1/v1");
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_EURL);
+  chat_options_dispose(&c);
+  o.allow_http = 1;
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
   chat_options_dispose(&c);
 }
 
@@ -230,8 +370,14 @@ int main(void) {
   RUN(plain_request);
   RUN(streaming_request);
   RUN(messages_to_the_byte);
+  RUN(calls_go_back);
+  RUN(dropped_thoughts);
   RUN(bad_requests);
   RUN(copied_options);
+  RUN(a_query);
+  RUN(a_key_header);
+  RUN(credentials);
+  RUN(a_proxy);
   RUN(refused_options);
   RUN(a_missing_transport);
   RUN(a_missing_key);

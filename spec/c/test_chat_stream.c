@@ -160,6 +160,120 @@ static void streamed_details(void) {
   dispose(&o);
 }
 
+/* A chunk of choice `n`. */
+#define PART(n, d)                                                            \
+  "data: {\"choices\":[{\"index\":" n ",\"delta\":{" d "}}]}\n\n"
+#define ENDS(n, why)                                                          \
+  "data: {\"choices\":[{\"index\":" n ",\"delta\":{},\"finish_reason\":"      \
+  "\"" why "\"}]}\n\n"
+
+/* Never mixed with the first; put together as whole answers have them. */
+static void further_choices(void) {
+  static const char body[] = PART("0", "\"content\":\"A\"") PART(
+      "2", "\"content\":\"C\\ud83d\"") PART("1", "\"refusal\":\"no\"")
+      PART("0", "\"content\":\"a\"") PART("2", "\"content\":\"\\ude00\"") PART(
+          "3",
+          "\"tool_calls\":[{\"id\":\"c\",\"function\":{"
+          "\"name\":\"f\"}}]") "data: {\"choices\":[{\"index\":-1,\"delta\":{"
+                               "\"content\":\"X\"}},{\"index\":\"1\"},7]}"
+                               "\n\n" ENDS("2", "stop") ENDS("0", "stop")
+                                   ENDS("1", "") DONE;
+  for (size_t at = 0; at < sizeof body && !check_failed_here; at++) {
+    outcome o;
+    run_stream(&o, body, at);
+    CHECK_INT(o.code, DA_OK);
+    CHECK_STR(o.a.text.data, "Aa");
+    CHECK_STR(
+        da_buf_text(&o.a.choices).data,
+        "[{\"index\":1,\"message\":" SAYS(
+            "\"content\":null,\"refusal\":"
+            "\"no\"") ",\"finish_reason\":null},"
+                      "{\"index\":2,"
+                      "\"message\":" SAYS(
+                          "\"content\":"
+                          "\"C\xF0\x9F\x98\x80"
+                          "\"") ",\"finish_"
+                                "reason\":"
+                                "\"stop\"},{"
+                                "\"index\":3,"
+                                "\"message\""
+                                ":" SAYS("\"cont"
+                                         "ent\":"
+                                         "null,"
+                                         "\"tool"
+                                         "_calls"
+                                         "\":[{"
+                                         "\"id\""
+                                         ":\"c\""
+                                         ",\"typ"
+                                         "e\":"
+                                         "\"func"
+                                         "tion\""
+                                         ",\"fun"
+                                         "ction"
+                                         "\":{"
+                                         "\"name"
+                                         "\":"
+                                         "\"f\","
+                                         "\"argu"
+                                         "ments"
+                                         "\":"
+                                         "\"{}"
+                                         "\"}}]") ",\"finish_reason\":null}]");
+    dispose(&o);
+  }
+}
+
+static void many_choices(void) {
+  outcome o;
+  da_buf body;
+  da_buf_init(&body, CAP);
+  da_buf_puts(&body, SAY("a"));
+  for (int i = 1; i <= 129; i++)
+    da_buf_printf(&body,
+                  "data: {\"choices\":[{\"index\":%d,\"delta\":{}}]}\n\n",
+                  i * 1000);
+  da_buf_puts(&body, DONE);
+  run_stream(&o, body.data, 0);
+  CHECK_INT(o.code, DA_ETOOLARGE);
+  dispose(&o);
+  da_buf_dispose(&body);
+}
+
+static void streamed_logprobs(void) {
+  outcome o;
+  run_stream(&o,
+             "data: {\"choices\":[{\"logprobs\":{\"content\":[{\"t\":1},"
+             "{\"t\":2}],\"refusal\":null},\"delta\":{\"content\":\"a\"}}]}"
+             "\n\ndata: {\"choices\":[{\"logprobs\":null}]}\n\n"
+             "data: {\"choices\":[{\"logprobs\":{\"content\":[ {\"t\":3}],"
+             "\"refusal\":[4]}}]}\n\n" DONE,
+             0);
+  CHECK_INT(o.code, DA_OK);
+  CHECK_STR(da_buf_text(&o.a.logprobs).data,
+            "{\"content\":[{\"t\":1},{\"t\":2},{\"t\":3}],\"refusal\":[4]}");
+  CHECK_INT(o.a.choices.len, 0);
+  CHECK_INT(o.a.refused, 0);
+  dispose(&o);
+}
+
+static void streamed_usage(void) {
+  outcome o;
+  run_stream(&o,
+             "data: {\"x_groq\":{\"id\":\"r\"}}\n\n" SAY(
+                 "a") "data: {\"x_groq\":{\"usage\":{\"prompt_tokens\":3 ,"
+                      "\"completion_tokens\":4}}}\n\n" DONE,
+             0);
+  CHECK_INT(o.a.usage.total, 7);
+  CHECK_STR(da_buf_text(&o.a.raw_usage).data,
+            "{\"prompt_tokens\":3 ,\"completion_tokens\":4}");
+  dispose(&o);
+  run_stream(&o, SAY("a") DONE, 0); /* never */
+  CHECK_INT(o.a.has_usage, 0);
+  CHECK_INT(o.a.raw_usage.len, 0);
+  dispose(&o);
+}
+
 static void check_broken(const char *body, int code, int retryable) {
   outcome o;
   run_stream(&o, body, 0);
@@ -192,10 +306,6 @@ static void broken_streams(void) {
   check_broken("data: {\"choices\":[{\"error\":{\"code\":502},"
                "\"finish_reason\":\"error\"}]}\n\n",
                DA_ESERVER, 1);
-  check_broken(CHUNK("\"tool_calls\":[{\"index\":0}]") STOP DONE,
-               DA_EUNSUPPORTED, 0);
-  check_broken(CHUNK("\"function_call\":{\"name\":\"f\"}") STOP DONE,
-               DA_EUNSUPPORTED, 0);
   check_broken("data: {\"choices\":[{\"error\":\"\"}]}\n\n", DA_ETRUNCATED, 1);
   check_broken("data: {\"error\":\"\"}\n\n", DA_ETRUNCATED, 1);
   check_broken(SAY("a") "data: {\"error\":{\"code\":429}}", DA_ERATE, 1);
@@ -313,6 +423,10 @@ int main(void) {
   RUN(streamed_surrogates);
   RUN(streamed_extras);
   RUN(streamed_details);
+  RUN(further_choices);
+  RUN(many_choices);
+  RUN(streamed_logprobs);
+  RUN(streamed_usage);
   RUN(broken_streams);
   RUN(too_long);
   RUN(a_delta_function_stops_it);

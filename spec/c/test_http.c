@@ -65,8 +65,12 @@ static void bad_urls(void) {
       "https://user:secret@example.com",
       "http://127.0.0.1:80@example.com",
       "http://127.0.0.1\\@example.com",
-      "https://example.com?x=1",
       "https://example.com/#f",
+      "https://user@example.com?x=1",
+      "https://example.com:80x?x=1",
+      "https://?x=1",
+      "https://example.com?x=1#f",
+      "https://example.com/?x=\n",
       "https://example.com /v1",
       "https://example.com/v1\r\nX: y",
       "https://example.com/v1\n",
@@ -96,6 +100,51 @@ static void bad_urls(void) {
   memset(longest, 'a', sizeof longest);
   memcpy(longest, "https://a.b/", 12);
   CHECK_INT(da_http_check_url(longest, sizeof longest, 1, NULL), DA_EURL);
+}
+
+/* With a query the host still is the host. */
+static void queries(void) {
+  CHECK_INT(url("https://example.com?x=1", 0), DA_OK);
+  CHECK_INT(url("https://example.com/v1?api-version=2024-10-21&a", 0), DA_OK);
+  CHECK_INT(url("https://example.com:80?x=a@b:c/d", 0), DA_OK);
+  CHECK_INT(url("http://127.0.0.1?@example.com/", 0), DA_OK);
+  CHECK_INT(url("http://example.com?@127.0.0.1/", 0), DA_EURL);
+}
+
+static void proxies(void) {
+  static const char *const good[] = {
+      "env",
+      "http://127.0.0.1:3128",
+      "HTTPS://proxy.example/",
+      "socks5h://user:pass@proxy.example:1080",
+      "proxy.example:3128",
+      "user@[::1]:3128",
+  };
+  static const char *const bad[] = {
+      "",
+      "://",
+      "http://",
+      "ftp://proxy.example",
+      "http://secret\r\n@proxy.example",
+      "http://proxy.example\r\nX: secret",
+      "http://proxy.example/secret",
+      "http://proxy.example?secret",
+      "http://proxy.example:99999",
+      "http://proxy.example:secret",
+      "http://se cret.example",
+      "http://[::secret",
+      "http://\xc3\xa4.example",
+  };
+  da_err err;
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+    CHECK_INT(da_http_check_proxy(good[i], 0, &err), DA_OK);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    CHECK_INT(da_http_check_proxy(bad[i], 0, &err), DA_EURL);
+    CHECK(strstr(err.message, "secret") == NULL);
+  }
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+    CHECK_INT(da_http_check_proxy(good[i], 1, &err),
+              strstr(good[i], "proxy.") ? DA_EURL : DA_OK);
 }
 
 static void url_errors_keep_secrets(void) {
@@ -293,6 +342,8 @@ int main(void) {
   RUN(good_urls);
   RUN(http_only_to_loopback);
   RUN(bad_urls);
+  RUN(queries);
+  RUN(proxies);
   RUN(url_errors_keep_secrets);
   RUN(header_lines);
   RUN(waiting_times);

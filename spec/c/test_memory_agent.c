@@ -16,7 +16,7 @@ void *__real_malloc(size_t);
 
 /* ---- making agents ---- */
 
-enum { MADE = 4 };
+enum { MADE = 6 };
 static da_agent *made[MADE];
 
 static void making_begin(void) {
@@ -27,6 +27,11 @@ static void making_begin(void) {
   setenv("OPENAI_PROJECT_ID", "project", 1);
 }
 
+static const da_azure_options azure_key = {"https://x.org", "2024-10-21",
+                                           "key", NULL};
+static const da_azure_options azure_token = {"https://x.org", NULL, NULL,
+                                             "token"};
+
 static int make(int i) {
   switch (i) {
   case 0:
@@ -35,8 +40,12 @@ static int make(int i) {
     return da_ollama(&made[1], rt, "m", &err);
   case 2:
     return da_agent_new(&made[2], rt, "m", "https://x.org", "key", &err);
-  default:
+  case 3:
     return da_agent_clone(&made[3], made[0], &err);
+  case 4:
+    return da_azure(&made[4], rt, "a/b", &azure_key, &err);
+  default:
+    return da_azure(&made[5], rt, "m", &azure_token, &err);
   }
 }
 
@@ -44,7 +53,7 @@ static void making_act(void) {
   if (!OK(da_runtime_new(&rt, &da_transport_curl, &err)))
     return;
   for (int i = 0; i < MADE; i++)
-    if ((i < 3 || made[0]) && !OK(make(i)))
+    if ((i != 3 || made[0]) && !OK(make(i)))
       made[i] = NULL;
 }
 
@@ -56,6 +65,9 @@ static void making_check(void) {
       CHECK_INT(make(i), DA_OK);
   CHECK_INT(made[3]->settings.headers.count, 2);
   CHECK_STR(made[3]->settings.api_key, "sk-key");
+  CHECK_STR(made[4]->settings.base_url,
+            "https://x.org/openai/deployments/a%2Fb?api-version=2024-10-21");
+  CHECK_STR(made[5]->settings.headers.items[0], "Authorization: Bearer token");
 }
 
 static void making_end(void) {

@@ -5,6 +5,7 @@
 #include "da_document.h"
 #include "da_history.h"
 #include "da_meta.h"
+#include "da_part.h"
 #include "da_sse.h"
 #include "da_store.h"
 #include "store_file.h"
@@ -63,6 +64,32 @@ static void check_json(void) {
   taken = da_buf_take(&out, &before);
   CHECK(taken && strlen(taken) == before);
   free(taken);
+}
+
+/* ---- parts of content ---- */
+
+static int put_parts(void) {
+  const da_media gif = {.bytes = {"GIF89a", 6}}, self = {.path = "/dev/null"};
+  int code = da_part_text(&out, text("a"), &err);
+  if (!code)
+    code = da_part_image(&out, &gif, &err);
+  if (!code) /* never a regular file: the descriptor goes, too */
+    CHECK_INT(da_part_file(&out, &self, &err), DA_EUNSAFE);
+  return code ? code : da_part_file_id(&out, text("f"), &err);
+}
+
+/* Whole parts or none. */
+static void parts_act(void) {
+  da_nomem(&err);
+  OK(put_parts());
+  CHECK(!out.len || out.data[out.len - 1] == '}');
+}
+
+static void check_parts(void) {
+  CHECK_INT(out.failed, DA_OK);
+  da_buf_reset(&out);
+  CHECK_INT(put_parts(), DA_OK);
+  CHECK(strstr(out.data, ";base64,R0lGODlh\"}}"));
 }
 
 /* ---- messages ---- */
@@ -575,6 +602,7 @@ static void check_stores(void) {
 int main(void) {
   static const scene scenes[] = {
       {"JSON text", buf_begin, write_json, check_json, buf_end, 0},
+      {"parts of content", buf_begin, parts_act, check_parts, buf_end, 0},
       {"messages", messages_begin, make_messages, check_messages, messages_end,
        0},
       {"histories", histories_begin, grow_and_walk, check_histories,

@@ -217,6 +217,46 @@ static void parsed_lines(void) {
                     "a", "\"role\":\"user\",\"id\":\"b\",\"created_at\":6}"));
 }
 
+#define USAGE "\"usage\":{\"total_tokens\":7}"
+
+/* The tokens of an answer are the third member of ours: never of the wire. */
+static void usages(void) {
+  da_message *m = NULL;
+  CHECK_INT(da_message_answer(
+                &m, kit_text_of("{\"role\":\"assistant\",\"content\":\"\"}"),
+                kit_text_of("{ \"total_tokens\" : 7 }"), &err),
+            DA_OK);
+  CHECK(kit_is_text(da_message_tail(m),
+                    "\"role\":\"assistant\",\"content\":\"\"}"));
+  CHECK(kit_is_text(da_message_usage(m), "{\"total_tokens\":7}"));
+  CHECK(da_message_created_at(m) > 1.6e9);
+  check_loads_as_it_was(m);
+  da_message_unref(m);
+  CHECK_INT(da_message_answer(&m, kit_text_of("{\"role\":\"assistant\"}"),
+                              kit_text_of(""), &err),
+            DA_OK);
+  CHECK_INT(da_message_usage(m).len, 0);
+  da_message_unref(m);
+  CHECK(parsed_tail("{\"id\":\"a\",\"created_at\":5," USAGE
+                    ",\"role\":\"user\"}",
+                    "a", "\"role\":\"user\"}"));
+  CHECK(parsed_tail("{\"role\":\"user\"," USAGE ",\"n\":1}", NULL,
+                    "\"role\":\"user\",\"n\":1}"));
+  CHECK(parsed_tail("{\"id\":\"a\"," USAGE ",\"created_at\":5,\"role\":"
+                    "\"user\"," USAGE "}",
+                    "a", "\"role\":\"user\"," USAGE "}"));
+  m = parse(kit_text_of("{\"role\":\"user\", \"usage\" : { \"x\" : 1 } }"));
+  CHECK(kit_is_text(da_message_usage(m), "{\"x\":1}"));
+  da_message_unref(m);
+  /* what is no object, or stands elsewhere in a line of ours, is not ours */
+  CHECK(parsed_tail("{\"id\":\"a\",\"created_at\":5,\"usage\":7,\"role\":"
+                    "\"user\"}",
+                    "a", "\"usage\":7,\"role\":\"user\"}"));
+  CHECK(parsed_tail("{\"id\":\"a\",\"created_at\":5,\"role\":\"user\"," USAGE
+                    "}",
+                    "a", "\"role\":\"user\"," USAGE "}"));
+}
+
 static void times(void) {
   static const char *const lines[] = {
       "{\"created_at\":-5,\"role\":\"user\"}",
@@ -401,6 +441,7 @@ int main(void) {
   RUN(wire_is_kept);
   RUN(one_line);
   RUN(parsed_lines);
+  RUN(usages);
   RUN(times);
   RUN(contents);
   RUN(roles);

@@ -44,6 +44,26 @@ static void tokens_add_up(void) {
   CHECK_INT(total(merge(USED(50), USED(10), USED(20))), 0);
 }
 
+#define DETAIL(n)                                                             \
+  "{\"usage\":{\"total_tokens\":9,\"cached_tokens\":" #n                      \
+  ",\"reasoning_tokens\":1" #n ",\"audio_tokens\":2" #n "}}"
+
+static void details_add_up(void) {
+  da_meta m;
+  da_buf out;
+  da_meta_read(&m, kit_text_of(merge(DETAIL(1), DETAIL(3), DETAIL(5))));
+  CHECK_INT(m.usage.cached, 7);
+  CHECK_INT(m.usage.reasoning, 17);
+  CHECK_INT(m.usage.audio, 27);
+  /* of an older version, and none */
+  da_meta_read(&m, kit_text_of(merge("", USED(7), USED(7))));
+  CHECK_INT(m.usage.cached, 0);
+  da_buf_init(&out, 1000);
+  CHECK_INT(da_meta_put(&out, &m, kit_text_of("")), DA_OK);
+  CHECK(strstr(out.data, "cached") == NULL);
+  da_buf_dispose(&out);
+}
+
 static void tokens_do_not_overflow(void) {
   da_usage most = {INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, 0};
   da_usage one = {1, 1, 1, 0, 0, 0};
@@ -76,6 +96,7 @@ static void times(void) {
 
 int main(void) {
   RUN(tokens_add_up);
+  RUN(details_add_up);
   RUN(tokens_do_not_overflow);
   RUN(others_members_stay);
   RUN(times);

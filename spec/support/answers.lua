@@ -13,6 +13,15 @@ local answers = {}
 answers.usage = { prompt_tokens = 3, completion_tokens = 4,
   total_tokens = 7 }
 
+--- Tokens as the library tells them.
+function answers.tokens(prompt, completion, more)
+  local tokens = { prompt_tokens = prompt, completion_tokens = completion,
+    total_tokens = prompt + completion, cached_tokens = 0,
+    reasoning_tokens = 0, audio_tokens = 0 }
+  for name, value in pairs(more or {}) do tokens[name] = value end
+  return tokens
+end
+
 local function with(answer, more)
   for name, value in pairs(more or {}) do answer[name] = value end
   return answer

@@ -5,8 +5,9 @@
 
 local FLOORS = {
   da_err = 0, da_buf = 0, da_clock = 0, da_hash = 0, da_utf8 = 0,
-  da_json = 0, da_version = 0, da_rate = 0.1,
+  da_json = 0, da_base64 = 0, da_version = 0, da_rate = 0.1,
 
+  da_part = 1.1,
   da_message = 1.1, da_id_set = 1.2, da_history = 1.3, da_limits = 1.4,
   da_tool_calls = 1.2, da_schema = 1.1, da_retry = 1.4,
 
@@ -23,8 +24,9 @@ local FLOORS = {
   chat = 4.4, provider_chat = 4.5,
   da_pool = 4.6, da_saver = 4.7, da_channel = 4.7,
 
-  da_tool = 5.05, da_settings = 5.1, da_runtime = 5.1, da_agent = 5.2,
-  da_cache = 5.3, da_attempt = 5.4, da_turn = 5.5,
+  da_preset = 5.05, da_tool = 5.05, da_output = 5.05,
+  da_settings = 5.1, da_runtime = 5.1, da_agent = 5.2,
+  da_cache = 5.3, da_attempt = 5.4, da_turn = 5.5, da_content = 5.6,
 
   deepagent = 6, -- the public C API; floor 5 implements it
 

@@ -30,7 +30,7 @@ its members are optional:
   framing       "length" (the default), "chunked" (the default with chunks,
                 each piece one chunk), "close" (until the connection ends)
   content_length  another number than the true one
-  gzip          true: the body is compressed
+  gzip, deflate  true: the body is compressed
   raw           base64: all bytes of the answer, head and body; only
                 chunk_size, delay_ms, wait_ms and the endings go with it
   endless       base64: bytes that then come again and again until the other
@@ -65,6 +65,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 MAX_HEAD = 1 << 20
 
@@ -412,6 +413,9 @@ def body_of(answer):
     if answer.get("gzip"):
         pieces = [gzip.compress(b"".join(pieces))]
         headers.append(["Content-Encoding", "gzip"])
+    if answer.get("deflate"):
+        pieces = [zlib.compress(b"".join(pieces))]
+        headers.append(["Content-Encoding", "deflate"])
     if answer.get("chunk_size"):
         pieces = cut(b"".join(pieces), answer["chunk_size"])
     return headers, pieces
