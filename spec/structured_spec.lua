@@ -378,6 +378,52 @@ describe("an answer that must be JSON", function()
     assert.equal("truncated", select(2, a:ask "q").code)
   end)
 
+  it("is the last of a turn with tools", function()
+    local got
+    local a = trip():with_memory():with_tool { name = "days_of",
+      description = "D", parameters = { city = "string", limit = "integer?" },
+      run = function(arguments)
+        got = arguments
+        return "3"
+      end }
+    local function call(arguments)
+      return ends("Let me see.", "tool_calls", { tool_calls = { { id = "c",
+        type = "function", ["function"] = { name = "days_of",
+          arguments = arguments } } } })
+    end
+    server:script { call '{"city":5}', call '{"city":"Rome","limit":9}',
+      answers.plain(ROME) }
+    assert.same({ city = "Rome", days = 3 }, a:ask "q")
+    assert.same({ city = "Rome", limit = 9 }, got)
+    local request = last_request()
+    assert.truthy(request.messages[3].content:find(
+      "$.city: must be a string, not 5", 1, true), request.messages[3].content)
+    assert.equal("3", request.messages[5].content)
+    assert.same({ type = "object", additionalProperties = false,
+      required = { "city" }, properties = { city = { type = "string" },
+        limit = { type = "integer" } } },
+      request.tools[1]["function"].parameters)
+    assert.equal("json_schema", request.response_format.type)
+    -- A tool whose parameters are no schema is refused.
+    for short, why in pairs { [{ a = "strng" }] = "unknown type 'strng'",
+      [{ type = "object", properties = { a = 5 } }] =
+        "$.properties.a: must be a schema" } do
+      local ok, message = pcall(a.with_tool, a, { name = "x",
+        description = "D", parameters = short, run = print })
+      assert.is_false(ok)
+      assert.truthy(tostring(message):find(why, 1, true), message)
+    end
+    server:script { call '{"city":"Rome"}', answers.plain "no" }
+    local err = fails(a, "invalid_output")
+    assert.equal("no", err.text)
+    assert.equal(3, #err.messages)
+    -- An error before the next turn has begun tells nothing of this one.
+    err = select(2, a:ask "\xff")
+    assert.equal("invalid_utf8", err.code)
+    assert.is_nil(err.text)
+    assert.is_nil(err.messages)
+  end)
+
   it("is never the log's", function()
     local lines = {}
     local a = trip():with_logger(function(_, message, fields)

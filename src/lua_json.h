@@ -4,7 +4,7 @@
 ** so that an empty one stays an array; integers that fit 64 bits are Lua
 ** integers, other numbers floats. The other way a table is an array if it
 ** carries that metatable or its keys are 1..n, n > 0; any other table must
-** have string keys only and becomes an object.
+** have string keys only and becomes an object, whose members are sorted.
 */
 #ifndef LUA_JSON_H
 #define LUA_JSON_H
@@ -22,10 +22,6 @@
 void l_json_put(lua_State *L, int index, da_buf *out, const char *what,
                 int arg);
 
-/* The same with the keys of objects in order, so that one value is one text in
-** every process: services cache what they read by its beginning. */
-void l_json_put_sorted(lua_State *L, int index, da_buf *out, const char *what,
-                       int arg);
 /* The same, but what does not fit in *out is left to the caller: see
 ** out->failed. */
 void l_json_write(lua_State *L, int index, da_buf *out, const char *what,

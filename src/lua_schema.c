@@ -41,6 +41,6 @@ void l_schema_put(lua_State *L, int index, da_buf *out, const char *what,
     }
   }
   push_whole(L, index, what, arg);
-  l_json_put_sorted(L, -1, out, what, arg);
+  l_json_put(L, -1, out, what, arg);
   lua_settop(L, top);
 }

@@ -248,6 +248,7 @@ void l_tool_clone(lua_State *L, l_agent *to, int index) {
 /* (args) -> what the agent, an upvalue, answers to args.input */
 static int l_ask_agent(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
   lua_pushcfunction(L, l_agent_ask);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_getfield(L, 1, "input");

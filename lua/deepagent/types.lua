@@ -110,15 +110,24 @@
 ---@field model string "" where the service told none
 ---@field request_id string "" where the service told none
 ---@field usage deepagent.Tokens
+---@field timings { first: number, total: number } seconds to the first delta, or the end
 ---@field reasoning? string what the model thought, where the service sends it
 ---@field refusal? string why the model refused, where it did
 ---@field logprobs? table as the service sent them
 ---@field choices? deepagent.Choice[] with n > 1: all, the answer's first
+---@field cached? true it came out of the cache
+
+---Tries after a failure that may pass.
+---@class deepagent.Retry
+---@field max? integer further tries; default 2
+---@field base? number seconds before the first, then doubled; default 0.5
+---@field cap? number the most of that; default 8
+---@field budget? number seconds after which none begins; default 0: no limit
 
 ---@class deepagent.Timeouts
 ---@field connect? number seconds, default 10
 ---@field idle? number seconds, default 120
----@field total? number seconds, default 600
+---@field total? number seconds over all tries, default 600
 
 ---The most that is taken: bytes, depth in levels. Beyond it: "too_large", of
 ---depth "protocol".
@@ -287,6 +296,11 @@ function Backend:restore(name) end
 ---@field json_schema? deepagent.JsonSchema
 ---@field json_mode? boolean
 ---@field timeout? number|deepagent.Timeouts
+---@field retry? deepagent.Retry|boolean
+---@field rate_limit? number|false
+---@field fallback? deepagent.Agent|deepagent.Agent[]|false
+---@field cache? deepagent.Backend|deepagent.LuaBackend|string|false
+---@field defaults? true
 ---@field limits? deepagent.Limits
 ---@field tool? deepagent.Tool
 ---@field tools? deepagent.Tool[]
@@ -405,6 +419,34 @@ function Agent:with_header(name, value) end
 ---@param t number|deepagent.Timeouts seconds; a number is the total
 ---@return deepagent.Agent self
 function Agent:with_timeout(t) end
+
+---Tries after a failure that may pass. What is not named stays as it is;
+---false: none, true: the default.
+---@param t deepagent.Retry|boolean
+---@return deepagent.Agent self
+function Agent:with_retry(t) end
+
+---Requests of the agent and its clones together. false: no limit.
+---@param n number|false a second
+---@param burst? integer at once, default 1
+---@return deepagent.Agent self
+function Agent:with_rate_limit(n, burst) end
+
+---Whose services are gone to, in this order, when one is down. false: none.
+---@param other deepagent.Agent|deepagent.Agent[]|false
+---@param ... deepagent.Agent
+---@return deepagent.Agent self
+function Agent:with_fallback(other, ...) end
+
+---Answers to identical requests come from there. false: off.
+---@param b deepagent.Backend|deepagent.LuaBackend|string|false
+---@param ttl? number seconds, default: for ever
+---@return deepagent.Agent self
+function Agent:with_cache(b, ttl) end
+
+---Memory on, unless with_memory was called. Tries and timeouts are on anyway.
+---@return deepagent.Agent self
+function Agent:with_defaults() end
 
 ---The most that is taken of a service, and of a message. What is not named
 ---stays as it is.
