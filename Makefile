@@ -66,8 +66,8 @@ TEST_MODULES := $(patsubst %.c,$(B)/%.so, \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all lib modules tidy tests tortures fuzzers examples benches \
-  deps deps-test deps-bench demo test lint format asan tsan valgrind \
-  torture fuzz coverage bench rockspec install uninstall clean help
+  deps deps-test deps-bench deps-e2e demo test lint format asan tsan valgrind \
+  torture fuzz coverage e2e bench rockspec install uninstall clean help
 
 all: $(CORE) $(CURL) $(LIB) ## build everything (CONFIG=release|clang|asan ...)
 
@@ -150,6 +150,9 @@ deps-test:
 deps-bench:
 	@.ci/deps build bench
 
+deps-e2e:
+	@.ci/deps build e2e
+
 # The sessions of the demonstration are kept in build/, not in the user's home.
 DEMO := spec/env $(CONFIG) lua5.4 examples/remember.lua
 demo: deps ## see an agent remember: two processes, one after the other
@@ -185,6 +188,9 @@ fuzz: deps-test ## libFuzzer on everything that reads what others wrote
 
 coverage: deps-test ## lines and branches of src/ that the tests reach
 	@spec/support/coverage
+
+e2e: deps-e2e ## ask a real server, llama.cpp's; the first time it is built
+	@spec/e2e/run
 
 bench: deps-bench ## measure, with the limit beside each figure
 	@$(MAKE) --no-print-directory -s -j2 CONFIG=release all benches
@@ -244,7 +250,7 @@ clean: ## remove build/, and what luarocks make left here
 	-@rmdir deepagent 2>/dev/null || true
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' \
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' \
 	  $(MAKEFILE_LIST)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

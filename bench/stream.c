@@ -115,7 +115,7 @@ int main(void) {
   da_agent *a;
   da_err err;
   pid_t pid;
-  unsigned port = start_server(&pid);
+  unsigned port = start_server(&pid, serve_streams);
   must(da_runtime_new(&rt, &da_transport_curl, &err), &err);
   must(da_agent_new(&a, rt, "m", "http://127.0.0.1/", NULL, &err), &err);
   for (int i = 0; i < ROUNDS; i++) {

@@ -93,7 +93,7 @@ static inline int read_request(int fd, char *in, size_t size) {
   return 1;
 }
 
-static inline void serve_connection(int fd) {
+static inline void serve_streams(int fd) {
   static const char head[] = "HTTP/1.1 200 OK\r\n"
                              "Content-Type: text/event-stream\r\n"
                              "Transfer-Encoding: chunked\r\n\r\n";
@@ -113,8 +113,9 @@ static inline void serve_connection(int fd) {
   close(fd);
 }
 
-/* A process of its own, which ends with this one. Returns its port. */
-static inline unsigned start_server(pid_t *pid) {
+/* A process of its own, which ends with this one, and has one more for each
+** connection. Returns its port. */
+static inline unsigned start_server(pid_t *pid, void (*serve)(int fd)) {
   struct sockaddr_in at = {0};
   socklen_t size = sizeof at;
   int fd = sys(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
@@ -134,7 +135,7 @@ static inline unsigned start_server(pid_t *pid) {
     int connection = sys(accept(fd, NULL, NULL), "accept");
     if (fork() == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      serve_connection(connection);
+      serve(connection);
       _exit(0);
     }
     close(connection);

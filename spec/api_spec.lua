@@ -52,6 +52,8 @@ describe("a setting", function()
       { depth = 513 }, { message = (256 << 20) + 1 }, { wrong = 1 }, { 1 },
       { line = 1 << 20, depth = true } }),
     with_header = all_but("", {}),
+    with_json_schema = all_but("", { {}, { name = "x" }, { x = 1 } }),
+    with_json_mode = all_but("boolean", {}),
     with_extra = all_but("table", { { 1 }, { a = print }, { a = nan },
       { ["a\0b"] = 1 }, { ["\xff"] = 1 }, { a = "\xff" },
       { messages = {} }, { model = "m" }, { stream = true } }),
@@ -77,7 +79,7 @@ describe("a setting", function()
           or why:find("cannot be JSON", 1, true)
           or why:find("deepagent.backend", 1, true), i .. ": " .. why)
       end
-      if name ~= "with_memory" then
+      if name ~= "with_memory" and name ~= "with_json_mode" then
         assert.is_false((pcall(agent[name], agent)))
       end
       -- Nothing of it was taken over.
@@ -109,6 +111,7 @@ describe("a setting", function()
       with_stop = "x", with_seed = -1, with_presence_penalty = -2,
       with_frequency_penalty = 2, with_timeout = 0.5,
       with_limits = { line = 1 << 20, depth = 512 },
+      with_json_schema = { name = "x", schema = {} }, with_json_mode = false,
       with_extra = { a = 1 }, with_messages = {}, with_session_id = "s",
       with_memory_backend = "memory", with_auto_save = false,
       with_save_timeout = 1, with_logger = print, with_on_stream = print,

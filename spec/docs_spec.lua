@@ -6,8 +6,9 @@ local deepagent = require "deepagent"
 
 local ROOT = os.getenv "DA_ROOT" or "."
 local FILES = { "README.md", "docs/api.md", "docs/sessions.md",
-  "docs/content.md", "docs/services.md", "docs/architecture.md",
-  "docs/development.md", "docs/durability.md" }
+  "docs/structured.md", "docs/content.md", "docs/services.md",
+  "docs/errors.md", "docs/tools.md",
+  "docs/architecture.md", "docs/development.md", "docs/durability.md" }
 
 local function read(path)
   local file = assert(io.open(path))
@@ -318,7 +319,7 @@ describe("lua/deepagent/types.lua", function()
     assert(load(types))
     local notes = {}
     for line in types:gmatch "([^\n]*)\n" do
-      local name = line:match "^%-%-%-@param ([%w_]+)%?? "
+      local name = line:match "^%-%-%-@param ([%w_.]+)%?? "
       local arguments = line:match "^function [%w_.:]+%((.*)%) end$"
       if name then notes[#notes + 1] = name end
       if arguments then

@@ -185,6 +185,44 @@ messages: 4, tokens: 6
     home_is_empty()
   end)
 
+  it("structured.lua takes what fits", function()
+    assert.equal([[
+Rome: 3 days by train, 1 notes
+Bari: 2 days by bus, 0 notes
+invalid_output: the answer does not fit its schema: $.days: must be an ]]
+.. [[integer, not a string
+  it said: {"city":"Pisa","days":"two","transport":"bus","notes":[]}
+invalid_output: the answer is not JSON: no value at byte 1
+  it said: I would go to Siena.
+messages: 4
+]], example "structured.lua")
+    home_is_empty()
+  end)
+
+  it("retry_fallback.lua stays up", function()
+    assert.equal([[
+1. A service that is overloaded twice
+  [info] try 1 of 3 failed: overloaded; the next in a moment (server)
+  [info] try 2 of 3 failed: overloaded; the next in a moment (server)
+busy says hello to Alice
+2. One that stays so, and another to go to
+  [info] try 1 of 2 failed: overloaded; the next in a moment (server)
+  [warn] down failed: overloaded; going on with spare (server)
+spare says hello to Bob
+answered by spare
+3. Without another, the error tells
+  [info] try 1 of 2 failed: overloaded; the next in a moment (server)
+  [warn] the turn failed: overloaded (server)
+nil	server	503	true
+tries: 4
+4. The same question twice, one request
+once says hello to Dave
+once says hello to Dave
+from the cache: true, requests: 1
+]], example "retry_fallback.lua")
+    home_is_empty()
+  end)
+
   it("embed.c remembers, without Lua", function()
     local build, config = os.getenv "DA_BUILD":match "^(.*)/(%w+)$"
     local said, made = run(("flock %s/.lock make -s -C %s BUILD=%s CONFIG=%s "

@@ -140,8 +140,8 @@ static void put_anew(da_answer *a, da_text message, chat_calls *calls) {
 /* To the byte, unless it must not be what it is. `calls` NULL: they may stay
 ** as they are. */
 static int keep_message(const chat_reply *r, da_answer *a, da_text message,
-                        chat_calls *calls, da_err *err) {
-  da_text role;
+                        const da_json_field *role, chat_calls *calls,
+                        da_err *err) {
   int rc = calls ? chat_calls_check(calls, err) : DA_OK;
   if (rc != DA_OK) {
     chat_add_head(r, err);
@@ -150,8 +150,8 @@ static int keep_message(const chat_reply *r, da_answer *a, da_text message,
   rc = chat_check_calls(r, a, err);
   if (rc != DA_OK)
     return rc;
-  if (calls || da_json_get(message, "role", &role) != DA_JSON_STRING ||
-      !da_json_equals(role, "assistant"))
+  if (calls || role->type != DA_JSON_STRING ||
+      !da_json_equals(role->value, "assistant"))
     put_anew(a, message, calls);
   else
     da_buf_put(&a->message, message.data, message.len);
@@ -160,38 +160,38 @@ static int keep_message(const chat_reply *r, da_answer *a, da_text message,
 
 int chat_keep_message(const chat_reply *r, da_text message, da_answer *a,
                       da_err *err) {
-  da_text given = {NULL, 0}, function = {NULL, 0}, name;
-  da_json_type type = da_json_get(message, "tool_calls", &given);
-  int legacy =
-      da_json_get(message, "function_call", &function) == DA_JSON_OBJECT &&
-      da_json_get(function, "name", &name) == DA_JSON_STRING &&
-      name.len > 2; /* some send one with an empty name */
+  da_json_field f[] = {
+      {.name = "tool_calls"}, {.name = "function_call"}, {.name = "role"}};
+  da_text name;
   chat_calls calls;
-  int rc;
-  if (!legacy &&
-      (type <= DA_JSON_NULL || chat_calls_are_plain(given, &a->calls)))
-    return keep_message(r, a, message, NULL, err);
+  int legacy, rc;
+  da_json_pick(message, f, sizeof f / sizeof *f);
+  legacy = f[1].type == DA_JSON_OBJECT &&
+           da_json_get(f[1].value, "name", &name) == DA_JSON_STRING &&
+           name.len > 2; /* some send one with an empty name */
+  if (!legacy && (f[0].type <= DA_JSON_NULL ||
+                  chat_calls_are_plain(f[0].value, &a->calls)))
+    return keep_message(r, a, message, &f[2], NULL, err);
   chat_calls_init(&calls, a->message.cap);
-  if (type > DA_JSON_NULL)
-    chat_calls_whole(&calls, given);
+  if (f[0].type > DA_JSON_NULL)
+    chat_calls_whole(&calls, f[0].value);
   if (legacy)
-    chat_calls_function(&calls, function);
+    chat_calls_function(&calls, f[1].value);
   a->calls = chat_calls_count(&calls);
-  rc = keep_message(r, a, message, &calls, err);
+  rc = keep_message(r, a, message, &f[2], &calls, err);
   chat_calls_dispose(&calls);
   return rc;
 }
 
 static int read_message(const chat_reply *r, da_text message, da_answer *a,
                         da_err *err) {
-  da_text content = {NULL, 0}, refusal;
-  da_json_type type = da_json_get(message, "content", &content);
+  da_json_field f[] = {{.name = "content"}, {.name = "refusal"}};
   int rc;
-  if (chat_put_content(&a->text, type, content, NULL) == DA_EPROTOCOL)
+  da_json_pick(message, f, sizeof f / sizeof *f);
+  if (chat_put_content(&a->text, f[0].type, f[0].value, NULL) == DA_EPROTOCOL)
     return chat_fail(r, DA_EPROTOCOL, "the answer's content is no text", err);
-  if (!a->text.len && !a->text.failed &&
-      da_json_get(message, "refusal", &refusal) == DA_JSON_STRING) {
-    da_json_unescape(&a->text, refusal, NULL);
+  if (!a->text.len && !a->text.failed && f[1].type == DA_JSON_STRING) {
+    da_json_unescape(&a->text, f[1].value, NULL);
     a->refused = a->text.len > 0;
   }
   rc = chat_check_buf(r, &a->text, err);
@@ -201,11 +201,12 @@ static int read_message(const chat_reply *r, da_text message, da_answer *a,
 /* ---- the whole ---- */
 
 /* The first choice; *rest is where the further ones begin. */
-static int first_choice(da_text answer, da_text *choice, da_json *rest) {
-  da_text choices;
-  if (da_json_get(answer, "choices", &choices) != DA_JSON_ARRAY)
+static int first_choice(const da_json_field *choices, da_text *choice,
+                        da_json *rest) {
+  if (choices->type != DA_JSON_ARRAY)
     return 0;
-  da_json_init(rest, choices);
+  da_json_init(rest, choices->value);
+  da_json_trust(rest);
   da_json_array(rest);
   return da_json_item(rest) == 1 &&
          da_json_value(rest, choice) == DA_JSON_OBJECT;
@@ -225,23 +226,26 @@ static void put_further(da_json *rest, da_answer *a) {
 
 static int read_choice(const chat_reply *r, da_text choice, da_answer *a,
                        da_err *err) {
-  da_text value = {NULL, 0}, message;
-  da_json_type type = da_json_get(choice, "error", &value);
-  if (type != DA_JSON_BAD && chat_is_error(type, value))
-    return chat_service_error(r, value, err);
-  type = da_json_get(choice, "finish_reason", &value);
-  chat_copy_name(a->finish_reason, sizeof a->finish_reason, type, value);
-  if (da_json_get(choice, "logprobs", &value) == DA_JSON_OBJECT)
-    da_buf_put(&a->logprobs, value.data, value.len);
-  if (da_json_get(choice, "message", &message) != DA_JSON_OBJECT)
+  da_json_field f[] = {{.name = "error"},
+                       {.name = "finish_reason"},
+                       {.name = "logprobs"},
+                       {.name = "message"}};
+  da_json_pick(choice, f, sizeof f / sizeof *f);
+  if (f[0].type != DA_JSON_BAD && chat_is_error(f[0].type, f[0].value))
+    return chat_service_error(r, f[0].value, err);
+  chat_copy_name(a->finish_reason, sizeof a->finish_reason, f[1].type,
+                 f[1].value);
+  if (f[2].type == DA_JSON_OBJECT)
+    da_buf_put(&a->logprobs, f[2].value.data, f[2].value.len);
+  if (f[3].type != DA_JSON_OBJECT)
     return chat_fail(r, DA_EPROTOCOL, "the answer has no message", err);
-  return read_message(r, message, a, err);
+  return read_message(r, f[3].value, a, err);
 }
 
 static int read_json(const chat_reply *r, da_text body, da_answer *a,
                      da_err *err) {
+  da_json_field f[] = {{.name = "choices"}, {.name = "model"}};
   da_text value = {NULL, 0}, choice;
-  da_json_type type;
   da_json rest;
   da_err bad;
   int rc;
@@ -249,10 +253,10 @@ static int read_json(const chat_reply *r, da_text body, da_answer *a,
     return chat_fail(r, DA_EPROTOCOL, bad.message, err);
   if (chat_find_error(body, &value))
     return chat_service_error(r, value, err);
-  if (!first_choice(body, &choice, &rest))
+  da_json_pick(body, f, sizeof f / sizeof *f);
+  if (!first_choice(&f[0], &choice, &rest))
     return chat_fail(r, DA_EPROTOCOL, "the answer has no choices", err);
-  type = da_json_get(body, "model", &value);
-  chat_copy_name(a->model, sizeof a->model, type, value);
+  chat_copy_name(a->model, sizeof a->model, f[1].type, f[1].value);
   if (chat_find_usage(body, &value))
     chat_read_usage(a, value);
   rc = read_choice(r, choice, a, err);

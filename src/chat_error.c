@@ -134,7 +134,7 @@ static const char *const busy_kinds[] = {"overloaded", "unavailable", NULL};
 static const char *const server_kinds[] = {"server_error", "internal",
                                            "timeout", NULL};
 static const char *const context_kinds[] = {"context_length", "context_window",
-                                            NULL};
+                                            "context_size", NULL};
 static const char *const context_words[] = {
     "context length",
     "context window",

@@ -52,6 +52,11 @@ static int is_no_call(da_json_type type, da_text value) {
   return type == DA_JSON_ARRAY && da_json_array(&j) && da_json_item(&j) == 0;
 }
 
+/* What was spoken has an id; some send an "audio" with nothing in it. */
+static int has_audio(da_text value, da_text *id) {
+  return da_json_get(value, "id", id) == DA_JSON_STRING && id->len > 2;
+}
+
 /* Thoughts that led to calls of tools go back with them: some services take
 ** them as read, others insist; of other messages they refuse them. */
 static int stays_behind(da_text key, da_json_type type, da_text value,
@@ -60,18 +65,20 @@ static int stays_behind(da_text key, da_json_type type, da_text value,
   static const char *const thoughts[] = {"reasoning", "reasoning_content",
                                          NULL};
   static const char *const calls[] = {"tool_calls", "function_call", NULL};
+  da_text id;
   if (type == DA_JSON_NULL)
     return !da_json_equals(key, "content");
+  if (da_json_equals(key, "audio"))
+    return !has_audio(value, &id);
   if (is_one_of(key, calls))
     return is_no_call(type, value);
   return is_one_of(key, never) || (!with_calls && is_one_of(key, thoughts));
 }
 
-/* What was spoken goes back as its id only. 0: it is no such thing. */
+/* It goes back as that id only. 0: it is no such thing. */
 static int put_audio(da_buf *body, da_text key, da_text value) {
   da_text id;
-  if (!da_json_equals(key, "audio") ||
-      da_json_get(value, "id", &id) != DA_JSON_STRING)
+  if (!da_json_equals(key, "audio") || !has_audio(value, &id))
     return 0;
   da_buf_puts(body, "\"audio\":{\"id\":");
   da_buf_put(body, id.data, id.len);
@@ -94,6 +101,7 @@ static void put_filtered(da_buf *body, da_text json, da_text tail,
   da_text key, value;
   size_t from = body->len;
   da_json_init(&j, json);
+  da_json_trust(&j);
   da_json_object(&j);
   while (da_json_member(&j, &key) == 1) {
     da_json_type type = da_json_value(&j, &value);

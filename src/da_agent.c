@@ -347,6 +347,7 @@ void da_agent_free(da_agent *a) {
   da_history_dispose(&a->history);
   da_history_dispose(&a->queued);
   da_buf_dispose(&a->meta);
+  da_buf_dispose(&a->partial);
   da_buf_dispose(&a->journal);
   da_history_dispose(&a->fragments);
   da_agent_forget_answer(a);

@@ -17,6 +17,7 @@ struct da_agent {
   int has_last;       /* there was an answer: */
   da_answer answer;   /* the last one, but for its text */
   double first, took; /* seconds: see da_last */
+  da_buf partial;     /* of the last turn, which failed: its text so far */
   /* The session, once it was resolved: at the first use that needs it. */
   int resolved;
   unsigned generation; /* of the runtime when the session was opened */
@@ -67,6 +68,12 @@ int da_agent_backend(da_agent *a, da_backend **out, da_err *err);
 /* Keeps what the turn's last answer said, all but its text; `spent` goes into
 ** the total. */
 void da_agent_answered(da_agent *a, da_answer *take, const da_usage *spent);
+
+/* The turn that is over failed: its text so far is kept, and taken. */
+void da_agent_failed(da_agent *a, da_answer *take);
+
+/* Another turn begins: what there was of the last one is forgotten. */
+void da_agent_forget_failed(da_agent *a);
 
 /* Nothing was answered yet. */
 void da_agent_forget_answer(da_agent *a);

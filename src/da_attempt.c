@@ -114,11 +114,21 @@ static void fill(const da_attempt *t, da_request *r, double left) {
     r->timeouts.total = earlier(r->timeouts.total, left);
 }
 
+/* Time is up. What is said names the time that the user gave: what was left
+** of it for the last try means nothing to anybody. */
 static int late(const da_attempt *t, da_err *err) {
-  return da_fail(err, DA_ETIMEOUT,
-                 "no whole answer within %g s, waits and "
-                 "all tries together",
-                 t->request.timeouts.total);
+  double total = t->agent->settings.timeouts.total;
+  int several = t->tries > 1 || t->service;
+  const da_err was = *err;
+  da_fail(err, DA_ETIMEOUT, "no whole answer within %g s%s",
+          total > 0 ? total : t->request.timeouts.total,
+          several ? ", waits and all tries together" : "");
+  err->retryable = 1;
+  if (was.code == DA_ETIMEOUT) {
+    err->status = was.status;
+    memcpy(err->request_id, was.request_id, sizeof err->request_id);
+  }
+  return DA_ETIMEOUT;
 }
 
 /* Begins the next try, or puts it off if the rate limit says so. */
@@ -207,8 +217,7 @@ static int failed(da_attempt *t, int code, da_err *err) {
   end_call(t);
   if (t->heard || err->code != code)
     return code;
-  if (code == DA_ETIMEOUT && (t->tries > 1 || t->service) &&
-      da_left(t->deadline) <= 0)
+  if (code == DA_ETIMEOUT && da_left(t->deadline) <= 0)
     late(t, err);
   if (try_again(t, err))
     return DA_OK;

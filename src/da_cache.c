@@ -215,10 +215,14 @@ int da_cache_find(da_cache *c, da_answer *answer, double seconds) {
   return found;
 }
 
-/* One that was cut, filtered or refused may be another the next time. */
+/* One that was cut, filtered or refused may be another the next time; and one
+** that there was no room for is not all there. */
 static int is_whole(const da_answer *a) {
   static const char *const ends[] = {"stop", "tool_calls", "function_call"};
   da_text refusal;
+  if (a->message.failed || a->text.failed || a->choices.failed ||
+      a->logprobs.failed || a->raw_usage.failed)
+    return 0;
   if (a->refused || da_json_get(da_buf_text(&a->message), "refusal",
                                 &refusal) == DA_JSON_STRING)
     return 0;

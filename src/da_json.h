@@ -34,6 +34,7 @@ typedef struct da_json {
   int fresh;       /* just inside a container: no comma is due */
   int levels;      /* how deep a value that comes may be */
   int counts;      /* 1: what is entered takes from that */
+  int trusted;     /* 1: its strings were checked */
 } da_json;
 
 /* Each value that is consumed may have DA_JSON_DEPTH levels, whatever it
@@ -70,9 +71,22 @@ int da_json_error(const da_json *j, da_err *err);
 
 /* ---- reading text that was checked ---- */
 
+/* The text that *j walks was checked: strings are passed without a look at
+** what they hold. Right after da_json_init. */
+void da_json_trust(da_json *j);
+
 /* The value of member `key` of the object `object` (the last of equal
 ** ones); DA_JSON_BAD if there is none or it is not an object. */
 da_json_type da_json_get(da_text object, const char *key, da_text *raw);
+
+/* The same for several members, in one walk; a type of DA_JSON_BAD, and an
+** empty value: there is none. */
+typedef struct da_json_field {
+  const char *name;
+  da_json_type type;
+  da_text value;
+} da_json_field;
+void da_json_pick(da_text object, da_json_field *fields, size_t n);
 
 /* Whether the raw key or the inside of a raw string equals `s`. */
 int da_json_equals(da_text raw, const char *s);

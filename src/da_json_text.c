@@ -16,11 +16,33 @@
 
 /* ---- reading ---- */
 
+void da_json_pick(da_text object, da_json_field *fields, size_t n) {
+  da_json j;
+  da_text key, value;
+  for (size_t i = 0; i < n; i++) {
+    fields[i].type = DA_JSON_BAD;
+    fields[i].value = (da_text){NULL, 0};
+  }
+  da_json_init(&j, object);
+  da_json_trust(&j);
+  if (!da_json_object(&j))
+    return;
+  while (da_json_member(&j, &key) == 1) {
+    da_json_type type = da_json_value(&j, &value);
+    for (size_t i = 0; i < n; i++)
+      if (da_json_equals(key, fields[i].name)) {
+        fields[i].type = type;
+        fields[i].value = value;
+      }
+  }
+}
+
 da_json_type da_json_get(da_text object, const char *key, da_text *raw) {
   da_json_type found = DA_JSON_BAD;
   da_json j;
   da_text k, v;
   da_json_init(&j, object);
+  da_json_trust(&j);
   if (!da_json_object(&j))
     return DA_JSON_BAD;
   while (da_json_member(&j, &k) == 1) {

@@ -84,6 +84,7 @@ void da_settings_dispose(da_settings *s) {
   strings_dispose(&s->headers);
   members_dispose(&s->members);
   members_dispose(&s->extra);
+  da_output_dispose(&s->output);
   da_toolbox_dispose(&s->tools);
   free(s->tool_choice);
   da_history_dispose(&s->start);
@@ -120,6 +121,7 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
   memset(&to->headers, 0, sizeof to->headers);
   memset(&to->members, 0, sizeof to->members);
   memset(&to->extra, 0, sizeof to->extra);
+  memset(&to->output, 0, sizeof to->output);
   da_history_copy(&to->start, &from->start);
   if (to->backend)
     da_backend_ref(to->backend);
@@ -139,7 +141,8 @@ int da_settings_copy(da_settings *to, const da_settings *from, da_err *err) {
          da_toolbox_copy(&to->tools, &from->tools) ||
          strings_copy(&to->headers, &from->headers) ||
          members_copy(&to->members, &from->members) ||
-         members_copy(&to->extra, &from->extra);
+         members_copy(&to->extra, &from->extra) ||
+         da_output_copy(&to->output, &from->output);
   if (!code && from->system) {
     to->system = malloc(from->system_len + 1);
     if (to->system)
@@ -273,7 +276,7 @@ static void put_item(const da_members *m, size_t i, da_buf *out) {
 
 void da_settings_put_member(const da_settings *s, da_buf *out,
                             const char *name, da_text json) {
-  if (!has_member(&s->extra, name))
+  if (!names_member(s, name))
     put_member(out, name, json);
 }
 

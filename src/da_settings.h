@@ -3,6 +3,7 @@
 #ifndef DA_SETTINGS_H
 #define DA_SETTINGS_H
 
+#include "da_output.h"
 #include "da_provider.h"
 #include "da_rate.h"
 #include "da_preset.h"
@@ -46,6 +47,8 @@ typedef struct da_settings {
   size_t max_history; /* 0: no limit */
   da_timeouts timeouts;
   da_limits limits; /* none is 0 */
+  /* The answer. */
+  da_output output;
   /* Tools. */
   da_toolbox tools;
   char *tool_choice;   /* NULL: not said */

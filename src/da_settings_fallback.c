@@ -4,11 +4,12 @@
 
 #include "da_settings.h"
 
-/* A conversation and its session are not of a service. */
+/* A conversation, its tools and its session are not of a service. */
 static int service_init(da_service *s, const da_settings *from, da_err *err) {
   int code = da_settings_copy(&s->settings, from, err);
   if (code)
     return code;
+  da_toolbox_dispose(&s->settings.tools);
   da_history_dispose(&s->settings.start);
   da_backend_unref(s->settings.backend);
   da_backend_unref(s->settings.cache);

@@ -44,7 +44,6 @@ static da_turn *turn_new(da_agent *a, da_delta_fn delta, void *ctx) {
   t->began = da_now();
   t->deadline = total > 0 ? da_deadline(total) : DA_NEVER;
   da_answer_init(&t->answer);
-  da_history_dispose(&a->fragments);
   a->talking = 1;
   return t;
 }
@@ -81,6 +80,8 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
                   void *ctx, da_err *err) {
   da_message *user = NULL;
   int code = da_agent_check_idle(a, err);
+  if (!code)
+    da_agent_forget_failed(a);
   if (!code && !a->closed)
     code = question(&user, a, text, err);
   return code ? code : begin(out, a, user, delta, ctx, err);
@@ -89,6 +90,8 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
 int da_turn_start_message(da_turn **out, da_agent *a, da_message *user,
                           da_delta_fn delta, void *ctx, da_err *err) {
   int code = da_agent_check_idle(a, err);
+  if (!code)
+    da_agent_forget_failed(a);
   if (!code && !a->closed) {
     code = da_limits_message(&a->settings.limits, user, err);
     if (code)
@@ -107,6 +110,7 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
   int code = da_agent_unfinished(a, &messages, 1, err);
   if (code)
     return code;
+  da_agent_forget_failed(a);
   t = turn_new(a, delta, ctx);
   if (!t) {
     da_history_dispose(&messages);
@@ -151,7 +155,10 @@ static void end_attempt(da_turn *t) {
 static int check_answer(da_turn *t, da_err *err) {
   int code = da_buf_check(&t->answer.message, "the answer", err);
   da_buf_put(&t->answer.text, "", 0);
-  return code ? code : da_buf_check(&t->answer.text, "the answer", err);
+  if (!code)
+    code = da_buf_check(&t->answer.text, "the answer", err);
+  return code ? code
+              : da_output_check(&t->agent->settings.output, &t->answer, err);
 }
 
 static int step_asking(da_turn *t, double seconds, da_err *err) {
@@ -188,6 +195,7 @@ static int fail(da_turn *t, int code, da_err *err) {
     da_fail(err, code, "the turn was ended (%s)", da_code_name(code));
   if (t->messages.len > 1)
     da_history_copy(&t->agent->fragments, &t->messages);
+  da_agent_failed(t->agent, &t->answer);
   tell_failure(t->agent, err);
   return code;
 }

@@ -47,6 +47,15 @@ static int put_tools(const da_turn *t, da_buf *out) {
   return put_tool_choice(t, out);
 }
 
+static void put_output(const da_turn *t, da_buf *out) {
+  const da_settings *s = &t->agent->settings;
+  da_text format = {s->output.format, 0};
+  if (!format.data)
+    return;
+  format.len = strlen(format.data);
+  da_settings_put_member(s, out, "response_format", format);
+}
+
 /* A choice of a tool is checked here, as the order of settings never
 ** matters. */
 static int check_choice(const da_settings *s, da_err *err) {
@@ -113,6 +122,7 @@ int da_turn_ask(da_turn *t, da_err *err) {
   da_buf_init(&members, DA_MESSAGE_MAX);
   da_settings_put_members(s, &members);
   put_tools(t, &members);
+  put_output(t, &members);
   r.members = da_buf_text(&members);
   da_answer_dispose(&t->answer);
   da_answer_init(&t->answer);

@@ -139,6 +139,17 @@ int da_agent_set_member(da_agent *a, const char *name, const char *json,
 int da_agent_set_extra(da_agent *a, const char *name, const char *json,
                        da_err *err);
 
+/* Answers must be JSON: of a schema, which is JSON, too, or any. One setting
+** replaces the other; `schema` NULL, `on` 0: any text will do. `name`: 1 to 64
+** letters, digits, '_' and '-'. `strict`: 1, 0, or -1: if the schema is one
+** that services take as strict. What is looked at in a schema is told in
+** da_schema.h and docs/structured.md; DA_EINVAL, DA_EJSON: it is none. The text
+** of an answer is then nothing but the JSON, and it fits; else the turn fails:
+** DA_EREFUSED, DA_ETRUNCATED, DA_EFILTER, DA_EOUTPUT. */
+int da_agent_set_json_schema(da_agent *a, const char *name, const char *schema,
+                             int strict, da_err *err);
+int da_agent_set_json_mode(da_agent *a, int on, da_err *err);
+
 /* 1: the conversation accumulates (0: each ask stands alone). A session id
 ** implies it unless it was set to 0. */
 void da_agent_set_memory(da_agent *a, int on);
@@ -311,6 +322,10 @@ typedef struct da_last {
 /* 1, or 0 if there was no answer yet. Borrowed: until the next turn, or until
 ** the session is deleted. */
 int da_agent_last(const da_agent *a, da_last *out);
+
+/* What the last turn had for a text before it failed; empty if it did not.
+** Borrowed: until the next turn. */
+da_text da_agent_partial(const da_agent *a);
 
 /* ---- history ---- */
 

@@ -1,7 +1,7 @@
 /* lua_agent.h - the agent object (floor 7). lua_agent.c has its life and its
 ** sessions, lua_talk.c ask and stream, lua_history.c the conversation,
 ** lua_last.c what the last answer said of itself, lua_settings.c,
-** lua_limits.c and lua_tool.c the with_... methods. */
+** lua_limits.c, lua_tool.c and lua_output.c the with_... methods. */
 #ifndef LUA_AGENT_H
 #define LUA_AGENT_H
 
@@ -73,6 +73,8 @@ int l_agent_clear(lua_State *L);
 int l_agent_usage(lua_State *L);
 int l_agent_last(lua_State *L);
 int l_with_limits(lua_State *L);
+int l_with_json_schema(lua_State *L);
+int l_with_json_mode(lua_State *L);
 
 /* agent(service or nil, model, api_key or nil, provider or nil) and azure of
 ** the module. */

@@ -4,7 +4,7 @@
 ** so that an empty one stays an array; integers that fit 64 bits are Lua
 ** integers, other numbers floats. The other way a table is an array if it
 ** carries that metatable or its keys are 1..n, n > 0; any other table must
-** have string keys only and becomes an object.
+** have string keys only and becomes an object, whose members are sorted.
 */
 #ifndef LUA_JSON_H
 #define LUA_JSON_H

@@ -2,6 +2,7 @@
 #include "lua_json.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "da_utf8.h"
@@ -84,52 +85,65 @@ static void put_array(writer *w, int index, lua_Integer n) {
   da_buf_puts(w->out, "]");
 }
 
-/* The members of content parts that come before others, in this order, so
-** that the same part is the same text each time: services find by its text
-** what they have seen before. */
-static const char *const early[] = {"type", "url", "data", "filename"};
-enum { EARLY = sizeof early / sizeof *early };
+/* Members are sorted, so that the same value is the same text each time:
+** services find by its text what they have seen before. What a message is
+** comes first. */
+typedef struct member {
+  const char *name; /* the table's own string */
+  size_t len;
+} member;
 
-static int is_early(const char *key) {
-  for (int i = 0; i < EARLY; i++)
-    if (strcmp(key, early[i]) == 0)
-      return 1;
-  return 0;
+static int rank(const member *m) {
+  if (m->len == 4 && memcmp(m->name, "role", 4) == 0)
+    return 0;
+  return m->len == 7 && memcmp(m->name, "content", 7) == 0 ? 1 : 2;
 }
 
-/* Those that are there: how many. */
-static int put_early(writer *w, int index) {
-  int n = 0;
-  for (int i = 0; i < EARLY; i++) {
-    lua_pushstring(w->L, early[i]);
-    if (lua_rawget(w->L, index) != LUA_TNIL) {
-      da_buf_printf(w->out, "%s\"%s\":", n++ ? "," : "", early[i]);
-      put(w, lua_gettop(w->L));
-    }
+static int compare(const void *a, const void *b) {
+  const member *x = a, *y = b;
+  int order = rank(x) - rank(y);
+  if (!order)
+    order = memcmp(x->name, y->name, x->len < y->len ? x->len : y->len);
+  if (order)
+    return order;
+  return x->len < y->len ? -1 : x->len > y->len;
+}
+
+static size_t count_members(const writer *w, int index) {
+  size_t n = 0;
+  lua_pushnil(w->L);
+  while (lua_next(w->L, index)) {
     lua_pop(w->L, 1);
+    if (lua_type(w->L, -1) != LUA_TSTRING)
+      refuse(w, "a table has both kinds of keys, or holes");
+    n++;
   }
   return n;
 }
 
 static void put_object(writer *w, int index) {
-  int n;
+  lua_State *L = w->L;
+  size_t n = count_members(w, index), i = 0;
+  member *members = lua_newuserdatauv(L, n * sizeof *members + 1, 0);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    members[i].name = lua_tolstring(L, -1, &members[i].len);
+    i++;
+  }
+  qsort(members, n, sizeof *members, compare);
   da_buf_puts(w->out, "{");
-  n = put_early(w, index);
-  lua_pushnil(w->L);
-  while (lua_next(w->L, index)) {
-    int value = lua_gettop(w->L);
-    if (lua_type(w->L, value - 1) != LUA_TSTRING)
-      refuse(w, "a table has both kinds of keys, or holes");
-    if (!is_early(lua_tostring(w->L, value - 1))) {
-      if (n++)
-        da_buf_puts(w->out, ",");
-      put_string(w, value - 1);
-      da_buf_puts(w->out, ":");
-      put(w, value);
-    }
-    lua_pop(w->L, 1);
+  for (i = 0; i < n; i++) {
+    lua_pushlstring(L, members[i].name, members[i].len);
+    da_buf_puts(w->out, i ? "," : "");
+    put_string(w, lua_gettop(L));
+    da_buf_puts(w->out, ":");
+    lua_rawget(L, index);
+    put(w, lua_gettop(L));
+    lua_pop(L, 1);
   }
   da_buf_puts(w->out, "}");
+  lua_pop(L, 1);
 }
 
 static void put_table(writer *w, int index) {
@@ -197,36 +211,9 @@ static da_message *parse(da_text text, da_err *err) {
   return da_message_parse(&m, text, err) ? NULL : m;
 }
 
-/* Members in no order of ours would make the same message another text each
-** time: role and content come first. */
 static void put_message(lua_State *L, int index, da_buf *out) {
-  static const char *const first[] = {"role", "content"};
   writer w = {L, out, "it", 0, 0};
-  int n = 0;
-  da_buf_puts(out, "{");
-  for (size_t i = 0; i < 2; i++) {
-    if (lua_getfield(L, index, first[i]) != LUA_TNIL) {
-      da_buf_printf(out, "%s\"%s\":", n++ ? "," : "", first[i]);
-      put(&w, lua_gettop(L));
-    }
-    lua_pop(L, 1);
-  }
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    int value = lua_gettop(L);
-    if (lua_type(L, value - 1) != LUA_TSTRING)
-      refuse(&w, "its keys must be strings");
-    const char *key = lua_tostring(L, value - 1);
-    if (strcmp(key, first[0]) != 0 && strcmp(key, first[1]) != 0) {
-      if (n++)
-        da_buf_puts(out, ",");
-      put_string(&w, value - 1);
-      da_buf_puts(out, ":");
-      put(&w, value);
-    }
-    lua_pop(L, 1);
-  }
-  da_buf_puts(out, "}");
+  put_object(&w, index);
   check_written(&w);
 }
 

@@ -371,6 +371,8 @@ void l_settings_open(lua_State *L) {
       {"with_frequency_penalty", l_with_frequency_penalty},
       {"with_timeout", l_with_timeout},
       {"with_limits", l_with_limits},
+      {"with_json_schema", l_with_json_schema},
+      {"with_json_mode", l_with_json_mode},
       {"with_header", l_with_header},
       {"with_extra", l_with_extra},
       {"with_messages", l_with_messages},

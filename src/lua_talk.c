@@ -98,20 +98,34 @@ static int l_text(lua_State *L) {
   return 1;
 }
 
+/* What was checked to be JSON. */
+static int l_value(lua_State *L) {
+  const da_text *text = lua_touserdata(L, 1);
+  l_json_push(L, *text);
+  return 1;
+}
+
 /* Pushes the answer, and only then the conversation gets it: without memory
 ** for the string nothing has been said. */
-static int take_answer(lua_State *L, da_turn *t, da_err *err) {
+static int take_answer(lua_State *L, const l_agent *a, da_turn *t,
+                       da_err *err) {
   da_text text = da_turn_text(t);
-  lua_pushcfunction(L, l_text);
+  lua_pushcfunction(L, a->agent->settings.output.format ? l_value : l_text);
   lua_pushlightuserdata(L, &text);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK)
     return da_nomem(err);
   return da_turn_keep(t, err);
 }
 
-/* nil and the error, which has what there was of a turn with tools. */
+/* nil and the error, which has what there was of an answer, and of a turn with
+** tools, if this one was `begun`. */
 static int fail_turn(lua_State *L, l_agent *a, int begun, const da_err *err) {
+  da_text partial = da_agent_partial(a->agent);
   l_fail(L, err);
+  if (begun && partial.len) {
+    lua_pushlstring(L, partial.data, partial.len);
+    lua_setfield(L, -2, "text");
+  }
   if (begun && a->agent->fragments.len) {
     l_history_push(L, &a->agent->fragments);
     lua_setfield(L, -2, "messages");
@@ -140,7 +154,7 @@ static int finish(lua_State *L, l_agent *a, da_turn **t, l_frame before,
   else
     *t = NULL;
   if (code == 1)
-    code = take_answer(L, *t, err);
+    code = take_answer(L, a, *t, err);
   l_leave(a->runtime, before);
   da_turn_free(*t);
   *t = NULL;

@@ -4,6 +4,7 @@
 
 #include "da_turn.h"
 #include "lua_json.h"
+#include "lua_schema.h"
 #include "lua_tool.h"
 
 /* ---- with_tool ---- */
@@ -53,17 +54,6 @@ static void check_fields(lua_State *L, int index) {
   }
 }
 
-/* The table at the top, which may be written short, as the schema it means. */
-static void expand_schema(lua_State *L) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (lua_getfield(L, -1, "deepagent.schema") != LUA_TTABLE)
-    luaL_error(L, "parameters: deepagent.schema is not loaded");
-  lua_getfield(L, -1, "expand");
-  lua_insert(L, -4);
-  lua_pop(L, 2);
-  lua_call(L, 1, 1);
-}
-
 /* JSON of the schema, which may be written short; NULL without one. */
 static const char *schema_field(lua_State *L, int index) {
   da_buf *b;
@@ -72,9 +62,8 @@ static const char *schema_field(lua_State *L, int index) {
   if (lua_type(L, -1) != LUA_TTABLE)
     luaL_error(L, "tool: parameters must be a table, not a %s",
                luaL_typename(L, -1));
-  expand_schema(L);
   b = l_buf_push(L, DA_MESSAGE_MAX);
-  l_json_put(L, -2, b, "parameters", 0);
+  l_schema_put(L, -2, b, "parameters", 0);
   return da_buf_text(b).data;
 }
 

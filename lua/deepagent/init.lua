@@ -182,6 +182,13 @@ function deepagent.offline(options)
   return construct(where, nil, merged.model or offline.model, merged)
 end
 
+--- The whole JSON schema, as a table, of one that may be written short.
+function deepagent.schema(short)
+  local full, why = schema.expand(short)
+  check(full, 2, "deepagent.schema: %s", why)
+  return full
+end
+
 local builtin = {
   file = core.file_backend,
   memory = core.memory_backend,

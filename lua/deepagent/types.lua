@@ -59,6 +59,7 @@
 ---@field retry_after? number seconds that the service asked to wait
 ---@field request_id? string
 ---@field service_code? string the service's own error code
+---@field text? string what there was of the answer when the turn failed
 ---@field messages? deepagent.Message[] what there was of a turn with tools
 
 ---A message of the chat-completions protocol. Unknown members are kept.
@@ -109,15 +110,24 @@
 ---@field model string "" where the service told none
 ---@field request_id string "" where the service told none
 ---@field usage deepagent.Tokens
+---@field timings { first: number, total: number } seconds to the first delta, or the end
 ---@field reasoning? string what the model thought, where the service sends it
 ---@field refusal? string why the model refused, where it did
 ---@field logprobs? table as the service sent them
 ---@field choices? deepagent.Choice[] with n > 1: all, the answer's first
+---@field cached? true it came out of the cache
+
+---Tries after a failure that may pass.
+---@class deepagent.Retry
+---@field max? integer further tries; default 2
+---@field base? number seconds before the first, then doubled; default 0.5
+---@field cap? number the most of that; default 8
+---@field budget? number seconds after which none begins; default 0: no limit
 
 ---@class deepagent.Timeouts
 ---@field connect? number seconds, default 10
 ---@field idle? number seconds, default 120
----@field total? number seconds, default 600
+---@field total? number seconds over all tries, default 600
 
 ---The most that is taken: bytes, depth in levels. Beyond it: "too_large", of
 ---depth "protocol".
@@ -131,6 +141,16 @@
 ---@class deepagent.LogFields
 ---@field session_id? string
 ---@field code? deepagent.Code
+
+---A type of a schema: "string", "integer[]", "number?"; a table with the type
+---at [1] and members of its JSON schema; a table of members; or a JSON schema.
+---See docs/structured.md.
+---@alias deepagent.Schema string|table
+
+---@class deepagent.JsonSchema
+---@field name string 1 to 64 letters, digits, "_", "-"
+---@field schema deepagent.Schema
+---@field strict? boolean default: if the schema is one that services take so
 
 ---@alias deepagent.Level "debug"|"info"|"warn"|"error"
 ---@alias deepagent.Logger fun(level: deepagent.Level, message: string, fields: deepagent.LogFields)
@@ -273,7 +293,14 @@ function Backend:restore(name) end
 ---@field presence_penalty? number
 ---@field frequency_penalty? number
 ---@field extra? table<string, any>
+---@field json_schema? deepagent.JsonSchema
+---@field json_mode? boolean
 ---@field timeout? number|deepagent.Timeouts
+---@field retry? deepagent.Retry|boolean
+---@field rate_limit? number|false
+---@field fallback? deepagent.Agent|deepagent.Agent[]|false
+---@field cache? deepagent.Backend|deepagent.LuaBackend|string|false
+---@field defaults? true
 ---@field limits? deepagent.Limits
 ---@field tool? deepagent.Tool
 ---@field tools? deepagent.Tool[]
@@ -371,6 +398,19 @@ function Agent:with_frequency_penalty(x) end
 ---@return deepagent.Agent self
 function Agent:with_extra(members) end
 
+---Answers must be JSON that fits: ask and stream return the decoded value. nil
+---or false: any text will do.
+---@param name? string|deepagent.JsonSchema|false
+---@param schema? deepagent.Schema
+---@param strict? boolean default: if the schema is one that services take so
+---@return deepagent.Agent self
+function Agent:with_json_schema(name, schema, strict) end
+
+---Answers must be JSON of any shape.
+---@param on? boolean default true
+---@return deepagent.Agent self
+function Agent:with_json_mode(on) end
+
 ---@param name string
 ---@param value string
 ---@return deepagent.Agent self
@@ -379,6 +419,34 @@ function Agent:with_header(name, value) end
 ---@param t number|deepagent.Timeouts seconds; a number is the total
 ---@return deepagent.Agent self
 function Agent:with_timeout(t) end
+
+---Tries after a failure that may pass. What is not named stays as it is;
+---false: none, true: the default.
+---@param t deepagent.Retry|boolean
+---@return deepagent.Agent self
+function Agent:with_retry(t) end
+
+---Requests of the agent and its clones together. false: no limit.
+---@param n number|false a second
+---@param burst? integer at once, default 1
+---@return deepagent.Agent self
+function Agent:with_rate_limit(n, burst) end
+
+---Whose services are gone to, in this order, when one is down. false: none.
+---@param other deepagent.Agent|deepagent.Agent[]|false
+---@param ... deepagent.Agent
+---@return deepagent.Agent self
+function Agent:with_fallback(other, ...) end
+
+---Answers to identical requests come from there. false: off.
+---@param b deepagent.Backend|deepagent.LuaBackend|string|false
+---@param ttl? number seconds, default: for ever
+---@return deepagent.Agent self
+function Agent:with_cache(b, ttl) end
+
+---Memory on, unless with_memory was called. Tries and timeouts are on anyway.
+---@return deepagent.Agent self
+function Agent:with_defaults() end
 
 ---The most that is taken of a service, and of a message. What is not named
 ---stays as it is.
@@ -464,13 +532,13 @@ function Agent:on_stream(f) end
 
 ---A text, or a list of texts and parts: see deepagent.image.
 ---@param text string|(string|deepagent.Part)[]
----@return string? answer
+---@return any answer a string, or what was decoded where JSON is asked for
 ---@return deepagent.Error? err
 function Agent:ask(text) end
 
 ---@param text string|(string|deepagent.Part)[]
 ---@param on_delta? deepagent.OnDelta
----@return string? answer
+---@return any answer a string, or what was decoded where JSON is asked for
 ---@return deepagent.Error? err
 function Agent:stream(text, on_delta) end
 
@@ -694,3 +762,8 @@ function deepagent.file(path, options) end
 ---@param t T
 ---@return T
 function deepagent.array(t) end
+
+---The whole JSON schema of one that may be written short.
+---@param short deepagent.Schema
+---@return table
+function deepagent.schema(short) end

@@ -45,7 +45,8 @@ static void *serve(void *arg) {
   server *s = arg;
   for (s->count = 0; s->answers[s->count]; s->count++) {
     struct pollfd p = {s->fd, POLLIN, 0};
-    int fd = poll(&p, 1, 5000) == 1 ? accept(s->fd, NULL, NULL) : -1;
+    int fd =
+        poll(&p, 1, CHECK_LONG * 1000) == 1 ? accept(s->fd, NULL, NULL) : -1;
     const char *answer = s->answers[s->count];
     if (fd < 0)
       break;
@@ -143,18 +144,40 @@ static int collect(void *ctx, da_text delta, da_err *e) {
   return da_buf_put(ctx, delta.data, delta.len);
 }
 
+static int is(da_text t, const char *s) {
+  return t.len == strlen(s) && memcmp(t.data, s, t.len) == 0;
+}
+
+static void check_last(const da_agent *a) {
+  da_last last;
+  CHECK_INT(da_agent_last(a, &last), 1);
+  CHECK(is(last.message, "{\"role\":\"assistant\",\"content\":\"Paris."
+                         "\\u0000\",\"refusal\":null}"));
+  CHECK(is(last.raw_usage, "{\"prompt_tokens\":9,\"completion_tokens\":2,"
+                           "\"total_tokens\":11}"));
+  CHECK_INT(last.usage.total, 11);
+  CHECK(last.choices.len == 0 && last.logprobs.len == 0 && !last.refused);
+  CHECK_STR(last.finish_reason, "stop");
+  CHECK_STR(last.model, "m-1");
+  CHECK_STR(last.request_id, "req_7");
+}
+
 static void asks_and_streams(void) {
   char url[64], *text = NULL;
   server *s = start(url, sizeof url, plain, streamed);
   da_agent *a = agent(url);
   da_buf deltas;
   da_usage last;
+  da_last nothing;
+  CHECK_INT(da_agent_last(a, &nothing), 0);
+  CHECK_STR(da_agent_finish_reason(a), "");
   da_buf_init(&deltas, KIT_CAP);
   CHECK_INT(da_agent_add_header(a, "X-Mine", "yes", &err), DA_OK);
   CHECK_INT(da_agent_ask(a, "Capital of France?", &text, &err), DA_OK);
   CHECK_STR(text, "Paris."); /* and a NUL that the text ends with */
   free(text);
   CHECK_STR(da_agent_finish_reason(a), "stop");
+  check_last(a);
   CHECK_INT(da_agent_usage(a, &last, NULL, &err), DA_OK);
   CHECK(last.prompt == 9 && last.completion == 2 && last.total == 11);
   CHECK_INT(da_agent_stream(a, "And of Spain?", collect, &deltas, &text, &err),
@@ -255,7 +278,7 @@ static void silence(void) {
   a = agent(url);
   da_agent_set_timeouts(a, &quick);
   CHECK_INT(da_agent_ask(a, "Hi", &text, &err), DA_ETIMEOUT);
-  CHECK(da_now() - begun < 3);
+  CHECK(da_now() - begun < CHECK_SOON);
   end(a);
   close(fd);
 }
@@ -313,7 +336,7 @@ static void fork_between_asks(void) {
   free(text);
   pid = fork();
   if (pid == 0) { /* connections of its own */
-    alarm(20);
+    alarm(CHECK_LONG);
     CHECK_INT(da_agent_ask(a, "child", &text, &err), DA_OK);
     CHECK_STR(text, "Paris.");
     CHECK_EXIT(check_failed_here);

@@ -310,6 +310,10 @@ static void words_of_services(void) {
               "{\"error\":{\"code\":\"context_length_exceeded\","
               "\"message\":\"long\"}}",
               DA_ECONTEXT, 0, "long");
+  check_error(400,
+              "{\"error\":{\"code\":400,\"message\":\"9 tokens\","
+              "\"type\":\"exceed_context_size_error\"}}",
+              DA_ECONTEXT, 0, "9 tokens"); /* llama.cpp's */
   check_error(400, "{\"error\":\"prompt is too long: 9 > 8\"}", DA_ECONTEXT, 0,
               "prompt is too long: 9 > 8");
   check_error(400, "[{\"error\":{\"code\":400,\"message\":\"x\"}}]",

@@ -201,6 +201,10 @@ static void ids_are_made(void) {
   streamed(CALLS("{" ID("c1") BOTH("f", "{\\\"a\\\":1}") "}")
                CALLS("{" ID("c1") BOTH("g", "{\\\"b\\\":2}") "}") DONE,
            "[" F1 "," CALL(MADE, "g", "{\\\"b\\\":2}") "]", 2);
+  streamed(CALLS("{" I("0") ID("c1") BOTH("f", "") "}")
+               CALLS("{" I("1") ID("c1") BOTH("f", "") "}")
+                   CALLS("{" I("0") ARGS("{\\\"a\\\":1}") "}") DONE,
+           "[" F1 "," CALL(MADE, "f", "{}") "]", 2);
   /* none is like another */
   run(&o, CALLS("{" BOTH("f", "{}") "},{" BOTH("f", "{}") "}") DONE, 0);
   CHECK_INT(o.a.calls, 2);
@@ -246,6 +250,9 @@ static void arguments(void) {
   streamed(CALLS("{" ID("c1") BOTH("f", "{\\ud83d") "}") DONE,
            "[" CALL("c1", "f", "{\xEF\xBF\xBD") "]", 1);
   /* braces in strings do not end them */
+  streamed(CALLS("{" BOTH("f", "{\\\"}") "}")
+               CALLS("{" BOTH("f", "{\\\":1}") "}") DONE,
+           "[" CALL(MADE, "f", "{\\\"}{\\\":1}") "]", 1);
   streamed(CALLS("{" BOTH("f", "{\\\"}\\\\\\\"}") "}")
                CALLS("{" BOTH("f", "{\\\":1}") "}") DONE,
            "[" CALL(MADE, "f", "{\\\"}\\\\\\\"}{\\\":1}") "]", 1);

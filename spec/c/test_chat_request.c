@@ -116,6 +116,8 @@ static void calls_go_back(void) {
       "\"function_call\":{\"name\":\"\"},\"reasoning\":\"s\"}",
       "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"data\":\"AAA\","
       "\"id\":\"audio_1\",\"transcript\":\"Hi\"}}",
+      "{\"role\":\"assistant\",\"content\":\"y\",\"audio\":{\"data\":\"\","
+      "\"id\":\"\"}}",
       NULL};
   da_request r = {0};
   check_body(r, wires,
@@ -127,7 +129,7 @@ static void calls_go_back(void) {
              "\"annotations\":[ ],\"n\":null},"
              "{\"role\":\"assistant\",\"content\":\"x\"},"
              "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"id\":"
-             "\"audio_1\"}}]}");
+             "\"audio_1\"}},{\"role\":\"assistant\",\"content\":\"y\"}]}");
 }
 
 /* Not to a service that refuses them. */

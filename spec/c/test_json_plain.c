@@ -12,6 +12,7 @@
 #define da_json_check plain_json_check
 #define da_json_check_depth plain_json_check_depth
 #define da_json_limit plain_json_limit
+#define da_json_trust plain_json_trust
 #define da_json_error plain_json_error
 #include "da_json.c"
 #undef da_json_check

@@ -46,6 +46,22 @@ static void check_name(const char *name) {
     MUST(*name >= ' ' && *name <= '~');
 }
 
+/* As many as are told, each with what its result needs to find it. */
+static void check_calls(const da_answer *a) {
+  da_text json = da_buf_text(&a->message), calls, call, id;
+  size_t n = 0;
+  da_json j;
+  if (da_json_get(json, "tool_calls", &calls) == DA_JSON_ARRAY) {
+    da_json_init(&j, calls);
+    da_json_array(&j);
+    for (; da_json_item(&j) == 1; n++) {
+      da_json_value(&j, &call);
+      MUST(da_json_get(call, "id", &id) == DA_JSON_STRING && id.len > 2);
+    }
+  }
+  MUST(n == a->calls && n <= CHAT_CALLS_MAX);
+}
+
 /* It can be kept, and is the assistant's, whoever it says it is. */
 static void check_answer(const da_answer *a) {
   da_text json = da_buf_text(&a->message), role;
@@ -56,6 +72,7 @@ static void check_answer(const da_answer *a) {
   MUST(da_message_new(&m, json, NULL, -1, NULL) == DA_OK);
   MUST(da_message_role(m) == DA_ROLE_ASSISTANT);
   da_message_unref(m);
+  check_calls(a);
   check_name(a->finish_reason);
   check_name(a->model);
   MUST(a->usage.prompt >= 0 && a->usage.completion >= 0);
@@ -76,8 +93,13 @@ static void check_same(const outcome *a, const outcome *b) {
   if (a->code != DA_OK)
     return;
   MUST(fuzz_same(da_buf_text(&a->answer.text), da_buf_text(&b->answer.text)));
-  MUST(fuzz_same(da_buf_text(&a->answer.message),
-                 da_buf_text(&b->answer.message)));
+  /* Ids that are made differ, but not in their length. */
+  if (a->answer.calls)
+    MUST(a->answer.message.len == b->answer.message.len);
+  else
+    MUST(fuzz_same(da_buf_text(&a->answer.message),
+                   da_buf_text(&b->answer.message)));
+  MUST(a->answer.calls == b->answer.calls);
   MUST(strcmp(a->answer.model, b->answer.model) == 0);
   MUST(strcmp(a->answer.finish_reason, b->answer.finish_reason) == 0);
   MUST(a->answer.usage.total == b->answer.usage.total);

@@ -24,7 +24,7 @@ local FLOORS = {
   chat = 4.4, provider_chat = 4.5,
   da_pool = 4.6, da_saver = 4.7, da_channel = 4.7,
 
-  da_preset = 5.05, da_tool = 5.05,
+  da_preset = 5.05, da_tool = 5.05, da_output = 5.05,
   da_settings = 5.1, da_runtime = 5.1, da_agent = 5.2,
   da_cache = 5.3, da_attempt = 5.4, da_turn = 5.5, da_content = 5.6,
 

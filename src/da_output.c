@@ -1,0 +1,255 @@
+/* da_output.c - what an answer must be, where not any text will do
+** (floor 5). */
+#include "da_output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "da_schema.h"
+
+void da_output_dispose(da_output *o) {
+  free(o->format);
+  free(o->schema);
+  memset(o, 0, sizeof *o);
+}
+
+int da_output_copy(da_output *to, const da_output *from) {
+  da_output copy = {NULL, NULL};
+  if (from->format)
+    copy.format = strdup(from->format);
+  if (from->schema)
+    copy.schema = strdup(from->schema);
+  *to = copy;
+  if ((from->format && !copy.format) || (from->schema && !copy.schema)) {
+    da_output_dispose(to);
+    return DA_ENOMEM;
+  }
+  return DA_OK;
+}
+
+static int replace(da_output *o, char *format, char *schema, int has_schema,
+                   da_err *err) {
+  if (!format || (has_schema && !schema)) {
+    free(format);
+    free(schema);
+    return da_nomem(err);
+  }
+  da_output_dispose(o);
+  o->format = format;
+  o->schema = schema;
+  return DA_OK;
+}
+
+int da_output_set_json(da_output *o, da_err *err) {
+  return replace(o, strdup("{\"type\":\"json_object\"}"), NULL, 0, err);
+}
+
+int da_output_check_name(const char *name, da_err *err) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  size_t len = strlen(name);
+  if (len && len <= 64 && strspn(name, letters) == len)
+    return DA_OK;
+  return da_fail(err, DA_EINVAL,
+                 "a schema's name must be 1 to 64 letters, digits, '_' and "
+                 "'-'");
+}
+
+int da_output_set_schema(da_output *o, const char *name, da_text schema,
+                         int strict, da_err *err) {
+  da_buf format;
+  char *text;
+  int code = da_output_check_name(name, err);
+  if (!code)
+    code = da_schema_check(schema, err);
+  if (code)
+    return code;
+  if (strict < 0)
+    strict = da_output_is_strict(schema);
+  da_buf_init(&format, schema.len + 256);
+  da_buf_puts(&format, "{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
+  da_json_put_string(&format, name, strlen(name));
+  da_buf_puts(&format, ",\"schema\":");
+  da_buf_put(&format, schema.data, schema.len);
+  da_buf_puts(&format, strict ? ",\"strict\":true}}" : ",\"strict\":false}}");
+  text = da_buf_take(&format, NULL);
+  da_buf_dispose(&format);
+  return replace(o, text, da_memdup(schema.data, schema.len), 1, err);
+}
+
+/* ---- what services call strict ---- */
+
+static int is_listed(da_text list, da_text key) {
+  da_json j;
+  da_text name;
+  da_json_init(&j, list);
+  if (!da_json_array(&j))
+    return 0;
+  while (da_json_item(&j) == 1)
+    if (da_json_value(&j, &name) == DA_JSON_STRING &&
+        name.len == key.len + 2 &&
+        memcmp(name.data + 1, key.data, key.len) == 0)
+      return 1;
+  return 0;
+}
+
+/* Of an object that is a schema, of an object. */
+static int is_closed(da_text schema) {
+  da_text value, required = {"[]", 2}, properties = {"{}", 2}, key;
+  da_json j;
+  if (da_json_get(schema, "additionalProperties", &value) != DA_JSON_FALSE)
+    return 0;
+  da_json_get(schema, "required", &required);
+  da_json_get(schema, "properties", &properties);
+  da_json_init(&j, properties);
+  da_json_object(&j);
+  while (da_json_member(&j, &key) == 1) {
+    da_json_value(&j, NULL);
+    if (!is_listed(required, key))
+      return 0;
+  }
+  return 1;
+}
+
+static int names_object(da_text type) {
+  da_json j;
+  da_text name;
+  da_json_init(&j, type);
+  if (!da_json_array(&j))
+    return da_json_equals(type, "object");
+  while (da_json_item(&j) == 1)
+    if (da_json_value(&j, &name) == DA_JSON_STRING &&
+        da_json_equals(name, "object"))
+      return 1;
+  return 0;
+}
+
+/* Whatever objects are in it, schemas or not, as deep as JSON can be: what is
+** taken for a schema and is none makes it less strict, never more. */
+int da_output_is_strict(da_text schema) {
+  da_json j;
+  da_text key, value = {NULL, 0};
+  int object, strict = 1;
+  da_json_init(&j, schema);
+  object = da_json_object(&j);
+  if (object) {
+    int is_object = da_json_get(schema, "properties", &value) >= 0;
+    if (da_json_get(schema, "type", &value) >= 0)
+      is_object |= names_object(value);
+    strict = !is_object || is_closed(schema);
+  } else if (!da_json_array(&j)) {
+    return 1;
+  }
+  while (strict &&
+         (object ? da_json_member(&j, &key) : da_json_item(&j)) == 1) {
+    da_json_value(&j, &value);
+    strict = da_output_is_strict(value);
+  }
+  return strict;
+}
+
+/* ---- the answer ---- */
+
+static int is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static da_text trim(da_text t) {
+  while (t.len && is_blank(*t.data)) {
+    t.data++;
+    t.len--;
+  }
+  while (t.len && is_blank(t.data[t.len - 1]))
+    t.len--;
+  return t;
+}
+
+/* What a fence is around, if there is one: ```json, a line, ```. Models are
+** fond of it. */
+static da_text unfence(da_text t) {
+  static const char fence[] = "```";
+  const char *line;
+  da_text word;
+  t = trim(t);
+  if (t.len < 7 || memcmp(t.data, fence, 3) != 0 ||
+      memcmp(t.data + t.len - 3, fence, 3) != 0)
+    return t;
+  line = memchr(t.data, '\n', t.len - 3);
+  if (!line)
+    return t;
+  word.data = t.data + 3;
+  word.len = (size_t)(line - word.data);
+  word = trim(word);
+  if (word.len && !(word.len == 4 && (memcmp(word.data, "json", 4) == 0 ||
+                                      memcmp(word.data, "JSON", 4) == 0)))
+    return t;
+  t.len = (size_t)(t.data + t.len - 3 - line);
+  t.data = line;
+  return trim(t);
+}
+
+/* A model in Lua only has its message to tell by. */
+static int is_refusal(da_answer *answer) {
+  da_text refusal;
+  if (!answer->refused && !answer->text.len &&
+      da_json_get(da_buf_text(&answer->message), "refusal", &refusal) ==
+          DA_JSON_STRING) {
+    da_json_unescape(&answer->text, refusal, NULL);
+    answer->refused = answer->text.len > 0;
+  }
+  return answer->refused;
+}
+
+static int check_end(da_answer *answer, da_err *err) {
+  static const char *const cut[] = {"length", "model_length", "max_tokens"};
+  if (is_refusal(answer))
+    return da_fail(err, DA_EREFUSED, "the model refused to answer");
+  for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
+    if (strcmp(answer->finish_reason, cut[i]) == 0)
+      return da_fail(
+          err, DA_ETRUNCATED,
+          "the answer was cut: it reached the most tokens there may "
+          "be");
+  if (strcmp(answer->finish_reason, "content_filter") == 0)
+    return da_fail(err, DA_EFILTER,
+                   "the service's content filter cut the answer");
+  return DA_OK;
+}
+
+static int fits(const da_output *o, da_text json, da_err *err) {
+  da_text schema;
+  da_err why;
+  int code = da_json_check(json, &why);
+  if (code)
+    return da_fail(err, DA_EOUTPUT, "the answer is %s", why.message);
+  if (!o->schema)
+    return DA_OK;
+  schema.data = o->schema;
+  schema.len = strlen(o->schema);
+  code = da_schema_validate(schema, json, &why);
+  if (code == DA_EOUTPUT)
+    return da_fail(err, code, "the answer does not fit its schema: %s",
+                   why.message);
+  if (code)
+    *err = why;
+  return code;
+}
+
+int da_output_check(const da_output *o, da_answer *answer, da_err *err) {
+  da_buf *text = &answer->text;
+  da_text json;
+  int code;
+  if (!o->format || answer->calls)
+    return DA_OK;
+  code = check_end(answer, err);
+  if (code)
+    return code;
+  json = unfence(da_buf_text(text));
+  code = fits(o, json, err);
+  if (code)
+    return code;
+  memmove(text->data, json.data, json.len);
+  text->len = json.len;
+  text->data[json.len] = '\0';
+  return DA_OK;
+}
