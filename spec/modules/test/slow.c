@@ -257,12 +257,9 @@ static int l_most(lua_State *L) {
 __attribute__((visibility("default"))) int luaopen_test_slow(lua_State *L);
 
 int luaopen_test_slow(lua_State *L) {
-  static const luaL_Reg functions[] = {{"delay", l_delay},
-                                       {"fail", l_fail},
-                                       {"saves", l_saves},
-                                       {"saving", l_saving},
-                                       {"most", l_most},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"delay", l_delay},   {"fail", l_fail}, {"saves", l_saves},
+      {"saving", l_saving}, {"most", l_most}, {NULL, NULL}};
   da_store_open_fn *open = slow_open;
   void *address;
   memcpy(&address, &open, sizeof address); /* POSIX: interchangeable */
