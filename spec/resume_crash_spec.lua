@@ -239,7 +239,7 @@ describe("a journal that somebody has damaged", function()
       '[{"id":"t","messages":["[]"]}]', '[{"id":"t","messages":["\\ud800"]}]',
       '[{"id":"t","messages":[' .. good .. ',"x"]}]',
       '[{"id":"t","messages":[' .. good .. ',{"role":"assistant",'
-        .. '"tool_calls":[{}]}]}]',
+        .. '"tool_calls":["f"]}]}]',
       '[{"messages":[' .. good .. ',{"role":"assistant",'
         .. '"tool_calls":[5]}]}]' } do
       write(text)

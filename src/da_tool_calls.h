@@ -8,7 +8,7 @@
 /* How many calls the wire object has. */
 size_t da_tool_calls_count(da_text message);
 
-/* DA_EINVAL: one of them has no function with a name, and cannot be told. */
+/* DA_EINVAL: one of them is no object. */
 int da_tool_calls_check(da_text message, da_err *err);
 
 /* One of them, decoded into `bytes`. Arguments that are no string, as a
@@ -18,8 +18,9 @@ typedef struct da_tool_calls_item {
   da_text id, name, arguments;
 } da_tool_calls_item;
 
-/* Call i of the message. DA_EINVAL: there is no such call, or it has no
-** "function"; DA_ENOMEM. Dispose of *item also upon failure. */
+/* Call i of the message; of what is no function's the name is empty.
+** DA_EINVAL: there is no such call; DA_ENOMEM. Dispose of *item also upon
+** failure. */
 int da_tool_calls_get(da_tool_calls_item *item, da_text message, size_t i,
                       da_err *err);
 void da_tool_calls_dispose(da_tool_calls_item *item);
