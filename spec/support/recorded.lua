@@ -168,9 +168,9 @@ local function check_calls(expected, message, where)
   local calls = message.tool_calls
   assert.equal(#expected, #calls, where)
   for i, call in ipairs(expected) do
+    local f = calls[i]["function"]
     assert.same({ call.id, call.name, call.arguments },
-      { calls[i].id, calls[i]["function"].name, calls[i]["function"].arguments },
-      where)
+      { calls[i].id, f.name, f.arguments }, where)
   end
 end
 
