@@ -33,6 +33,9 @@ end
 local ways = { { 0, "whole" }, { 4096, "4096 bytes at a time" },
   { 7, "7 bytes at a time" }, { 1, "1 byte at a time" },
   { 0, "streams asked for whole, and the reverse", swapped = true } }
+if os.getenv "DA_CONFIG" ~= "release" then -- where all is slow
+  ways = { ways[1], ways[4] }
+end
 
 local verbs = { ask = "ask", stream = "stream" }
 local swapped = { ask = "stream", stream = "ask" }
@@ -131,7 +134,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")]]
   end)
 
   it("(the table of it)", function()
-    print(("\n%-40s %10s %6s"):format("service", "recordings", "pass"))
+    print(("\n%-40s %10s %6s"):format("service", "recordings",
+      "pass in " .. #ways .. " ways"))
     local all, passing, exceptions = 0, 0, {}
     for _, name in ipairs(names) do
       local count = 0

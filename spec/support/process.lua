@@ -21,7 +21,7 @@ function process.free_port()
   return math.tointeger(tonumber(port))
 end
 
--- Waits, 20 s at most, until its output holds the text `ready`.
+-- Waits, 2 minutes at most, until its output holds the text `ready`.
 function process.start(command, ready)
   local pipe = io.popen(([[
     out=$(mktemp)
@@ -34,7 +34,7 @@ function process.start(command, ready)
   pipe:close()
   local self = setmetatable({ pid = pid, watcher = watcher,
     file = file:sub(2) }, process)
-  local deadline = socket.gettime() + 20
+  local deadline = socket.gettime() + 120
   while not self:output():find(ready, 1, true) do
     if socket.gettime() > deadline or not self:alive() then
       local output = self:output()
