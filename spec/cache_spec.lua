@@ -5,6 +5,7 @@ local child = require "support.child"
 local deepagent = require "deepagent"
 local failing = require "support.failing"
 local models = require "support.models"
+local patience = require "support.patience"
 local test_server = require "support.server"
 
 local KEY = failing.key
@@ -320,7 +321,7 @@ describe("with_cache", function()
   end)
 
   it("takes no token of the rate limit for what it has", function()
-    local a = agent({ rate_limit = 0.001 }):with_timeout(20)
+    local a = agent({ rate_limit = 0.001 }):with_timeout(patience.long)
     for _ = 1, 3 do assert.equal("echo: hi", a:ask "hi") end
     assert.equal(1, count())
   end)

@@ -5,6 +5,7 @@ local deepagent = require "deepagent"
 local failing = require "support.failing"
 local json = require "dkjson"
 local models = require "support.models"
+local patience = require "support.patience"
 local process = require "support.process"
 local test_server = require "support.server"
 
@@ -101,7 +102,7 @@ describe("with_fallback", function()
   it("does so as it takes too long, while there is time", function()
     down(first, answers.raw("", { hang = true }))
     local a = agent(first, { retry = false })
-      :with_timeout { idle = 0.2, total = 60 }:with_fallback(other())
+      :with_timeout { idle = 2, total = patience.long }:with_fallback(other())
     assert.equal("echo: hi", a:stream("hi", function() end))
     a:with_timeout { total = 0.2 }
     fails(a, "timeout")

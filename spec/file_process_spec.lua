@@ -8,8 +8,9 @@ local models = require "support.models"
 local WRITER = [[
   local deepagent = require "deepagent"
   local directory, id, name, turns = table.unpack(arg)
-  local agent = deepagent.offline():with_session_id(id)
-    :with_memory_backend(deepagent.file_backend { path = directory })
+  local agent = deepagent.offline():with_session_id(id):with_save_timeout(120)
+    :with_memory_backend(deepagent.file_backend { path = directory,
+      durable = false }) -- so that nobody waits long for the others
   for i = 1, turns do
     assert(agent:ask(name .. " " .. i))
     if i % 3 == 0 then assert(agent:flush()) end

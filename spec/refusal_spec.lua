@@ -4,6 +4,7 @@ local answers = require "support.answers"
 local child = require "support.child"
 local deepagent = require "deepagent"
 local json = require "dkjson"
+local patience = require "support.patience"
 local test_server = require "support.server"
 
 local KEY = "sk-canary-9f3b1c"
@@ -195,7 +196,7 @@ describe("refused before anything is sent:", function()
 
   it("unless allow_http says otherwise", function()
     local a = agent { base_url = "http://nonexistent.invalid/v1",
-      allow_http = true }:with_timeout(5)
+      allow_http = true }:with_timeout(patience.long)
     local text, err = a:ask("hi")
     assert.is_nil(text)
     assert.equal("network", err.code)

@@ -52,7 +52,7 @@ local MEASURE = [[
     local before = now()
     for i = 1, n do cycle(i) end
     -- Threads that have nothing to do may linger for two seconds.
-    local deadline = os.time() + 10
+    local deadline = os.time() + 120
     local after = now()
     while (after.threads > before.threads or after.fds > before.fds)
       and os.time() < deadline do
@@ -292,7 +292,7 @@ describe("states that open and close", function()
       local fds, threads, rss = measure()
       for _ = 1, 200 do states.run(script, arg[1]) end
       local fds2, threads2, rss2 = measure()
-      local deadline = os.time() + 10 -- threads take their time to go
+      local deadline = os.time() + 120 -- threads take their time to go
       while threads2 > threads + 1 and os.time() < deadline do
         os.execute("sleep 0.1")
         fds2, threads2, rss2 = measure()

@@ -2,20 +2,37 @@
 
 local http = require "support.http"
 local json = require "dkjson"
+local patience = require "support.patience"
 local process = require "support.process"
 local socket = require "socket"
 local test_server = require "support.server"
 
 local CHAT = "/v1/chat/completions"
 
--- Sends bytes, returns all that comes until the end or a second of silence.
-local function exchange(port, bytes)
+local function connect(port, bytes)
   local connection = assert(socket.connect("127.0.0.1", port))
-  connection:settimeout(1)
+  connection:settimeout(patience.long)
   connection:send(bytes)
+  return connection
+end
+
+-- Sends bytes, returns all that comes until the end.
+local function exchange(port, bytes)
+  local connection = connect(port, bytes)
   local all, why, rest = connection:receive("*a")
   connection:close()
   return all or rest, why
+end
+
+-- What comes until it fits the pattern, and then for a moment nothing.
+local function comes(connection, pattern)
+  local text = ""
+  while not text:find(pattern) do
+    text = text .. assert(connection:receive(1))
+  end
+  connection:settimeout(0.2)
+  assert.equal("timeout", select(2, connection:receive(1)))
+  connection:settimeout(patience.long)
 end
 
 local function post(text, headers)
@@ -115,14 +132,10 @@ describe("the test server", function()
 
   it("sends a piece when it is told to", function()
     server:script { { chunks = { "a", "b" }, gate = true, close = true } }
-    local connection = assert(socket.connect("127.0.0.1", server.port))
-    connection:settimeout(0.2)
-    connection:send(post(""))
-    local _, why, text = connection:receive("*a")
-    assert.equal("timeout", why)
-    assert.truthy(text:find("1\r\na\r\n$"))
+    local connection = connect(server.port, post(""))
+    comes(connection, "1\r\na\r\n$")
     server:go()
-    text = connection:receive("*a")
+    local text = connection:receive("*a")
     assert.truthy(text:find("^1\r\nb\r\n"))
     connection:close()
   end)
@@ -144,9 +157,9 @@ describe("the test server", function()
   it("hangs, and resets", function()
     server:script { { body = "abc", content_length = 5, hang = true },
       { body = "abc", content_length = 5, reset = true } }
-    local text, why = exchange(server.port, post(""))
-    assert.truthy(text:find("abc$"))
-    assert.equal("timeout", why)
+    local connection = connect(server.port, post(""))
+    comes(connection, "abc$")
+    connection:close()
     assert.not_equal("timeout", select(2, exchange(server.port, post(""))))
   end)
 
@@ -163,8 +176,7 @@ describe("the test server", function()
     assert.truthy(pipe:read("a"):find("HTTP/1.1 400", 1, true))
     pipe:close()
     tls:stop()
-    socket.sleep(0.1)
-    assert.is_nil(io.open(tls.ca_file))
+    patience.eventually(function() return not io.open(tls.ca_file) end)
   end)
 
   -- By curl's own command, where the machine has one that can.
@@ -198,14 +210,11 @@ describe("the test server", function()
       .start() print(s.port) os.exit(1, false)']])
     local port = tonumber(pipe:read("l"))
     pipe:close()
-    local connection
-    for _ = 1, 50 do
-      connection = socket.connect("127.0.0.1", port)
-      if not connection then break end
-      connection:close()
-      socket.sleep(0.05)
-    end
-    assert.is_nil(connection)
+    patience.eventually(function()
+      local connection = socket.connect("127.0.0.1", port)
+      if connection then connection:close() end
+      return not connection
+    end)
   end)
 end)
 

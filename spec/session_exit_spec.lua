@@ -9,7 +9,7 @@ local BEGIN = [[
   local deepagent = require "deepagent"
   local directory = arg[1]
   local function agent_on(id)
-    return deepagent.offline():with_session_id(id)
+    return deepagent.offline():with_session_id(id):with_save_timeout(120)
       :with_memory_backend(deepagent.file_backend { path = directory })
   end
   local agent = agent_on "s"

@@ -6,6 +6,7 @@ local child = require "support.child"
 local deepagent = require "deepagent"
 local disk = require "support.disk"
 local models = require "support.models"
+local patience = require "support.patience"
 
 local root, directory, backend
 local agents -- to be closed before the directory goes
@@ -93,7 +94,7 @@ describe("agents that are gone with turns that were refused", function()
     local directory = arg[1]
     local backend = deepagent.file_backend { path = directory }
     local function agent(id)
-      return deepagent.offline():with_session_id(id):with_save_timeout(20)
+      return deepagent.offline():with_session_id(id):with_save_timeout(120)
         :with_memory_backend(backend)
     end
     local begun = os.time()
@@ -121,13 +122,13 @@ describe("agents that are gone with turns that were refused", function()
       local ids = assert(c:list_sessions())
       assert(#ids == 1 and ids[1] == "c")
       assert(agent("a"):load_session())
-      assert(os.time() - begun < 15, "it took long")]],
+      assert(os.time() - begun < 60, "it took long")]],
     ["do not keep the process from ending"] = "",
   } do
     it(name, function()
-      local begun = os.time()
+      local done = patience.watch()
       local output, status = child.run(BEGIN .. rest, { args = { directory } })
-      assert.truthy(os.time() - begun < 15, "it took long")
+      done()
       assert.equal(0, status, output)
       for _, id in ipairs { "a", "b" } do
         local _, times = output:gsub("Lua warning: deepagent: session '" .. id

@@ -4,6 +4,7 @@
 local answers = require "support.answers"
 local child = require "support.child"
 local deepagent = require "deepagent"
+local patience = require "support.patience"
 local process = require "support.process"
 local test_server = require "support.server"
 
@@ -19,7 +20,7 @@ end
 local function agent(url, options)
   options = options or {}
   options.model, options.base_url, options.api_key = "m", url, KEY
-  return deepagent.new(options):with_timeout(10):with_retry(false)
+  return deepagent.new(options):with_timeout(patience.long):with_retry(false)
 end
 
 --- Nothing but a failed handshake came of it.
@@ -166,11 +167,14 @@ for _, version in ipairs { "1.1", "2" } do
     end)
 
     it("is left and taken up again", function()
-      server:script({ answers.plain("1", { close = true }),
-        answers.plain("2", { hang = true, cut = 9 }) }, "echo")
-      local a = trusting():with_timeout { total = 0.5 }
+      local a = trusting()
+      server:script({ answers.plain("1", { close = true }) }, "fail")
       assert.equal("1", a:ask("hi"))
+      server:script({ answers.plain("2", { hang = true, cut = 9 }) }, "repeat")
+      a:with_timeout(0.5)
       assert.equal("timeout", select(2, a:ask("hi")).code)
+      server:reset()
+      a:with_timeout(patience.long)
       assert.equal("echo: hi", a:ask("hi"))
       assert.equal("cancelled",
         select(2, a:stream("a b c", function() return false end)).code)

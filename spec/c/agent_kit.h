@@ -147,6 +147,7 @@ static inline da_agent *kit_agent(da_runtime *rt, cage *c) {
   da_agent *a = NULL;
   CHECK_INT(da_agent_new(&a, rt, "parrot", NULL, NULL, &err), DA_OK);
   CHECK_INT(da_agent_set_provider(a, parrot_new(c), &err), DA_OK);
+  da_agent_set_save_timeout(a, CHECK_LONG);
   return a;
 }
 

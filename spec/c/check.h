@@ -16,6 +16,12 @@
 #define CHECK_KEEP_COUNTS() ((void)0)
 #endif
 
+/* Seconds for what must come to its end: far more than it takes on a machine
+** that is busy with other things; only what hangs takes so long. What is done
+** by a clock of its own must have ended in half of it. */
+#define CHECK_LONG 120
+#define CHECK_SOON 60
+
 static int check_failed_here, check_failures;
 
 #define CHECK(condition)                                                      \

@@ -271,7 +271,7 @@ static void memory_hangs(int signal) {
 
 /* What others' threads hold for a moment longer is no leak. */
 static int memory_settles(long live, int fds) {
-  for (int i = 0; i < 2000; i++) {
+  for (int i = 0; i < CHECK_SOON * 1000; i++) {
     if (atomic_load(&memory_live) == live && kit_fds() == fds)
       return 1;
     usleep(1000);
@@ -287,7 +287,7 @@ static int memory_try(const scene *s, long at, int for_ever) {
   int fds = kit_fds();
   snprintf(memory_what, sizeof memory_what, "%s, allocation %ld %s", s->name,
            at, for_ever ? "for ever" : "once");
-  alarm(60);
+  alarm(CHECK_LONG);
   s->begin();
   memory_fail(at, for_ever);
   s->act();

@@ -276,7 +276,7 @@ static inline int rec_get(rec_store *r, const int *field) {
 
 /* Waits until *field is at least `n`; 0 if that takes too long. */
 static inline int rec_wait(rec_store *r, const int *field, int n) {
-  double deadline = da_deadline(10);
+  double deadline = da_deadline(CHECK_LONG);
   while (rec_get(r, field) < n && da_left(deadline) > 0)
     da_sleep(0.001);
   return rec_get(r, field) >= n;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "file_dir.h"
 #include "store_file.h"
 
 typedef struct kit_text {
@@ -138,6 +139,7 @@ static inline da_store *kit_store(const char *path, int durable) {
   da_store *s = NULL;
   da_err err;
   CHECK_INT(da_store_file(&s, &options, &err), DA_OK);
+  ((da_file_store *)s)->patience = CHECK_LONG;
   return s;
 }
 

@@ -45,7 +45,8 @@ static void *serve(void *arg) {
   server *s = arg;
   for (s->count = 0; s->answers[s->count]; s->count++) {
     struct pollfd p = {s->fd, POLLIN, 0};
-    int fd = poll(&p, 1, 5000) == 1 ? accept(s->fd, NULL, NULL) : -1;
+    int fd =
+        poll(&p, 1, CHECK_LONG * 1000) == 1 ? accept(s->fd, NULL, NULL) : -1;
     const char *answer = s->answers[s->count];
     if (fd < 0)
       break;
@@ -277,7 +278,7 @@ static void silence(void) {
   a = agent(url);
   da_agent_set_timeouts(a, &quick);
   CHECK_INT(da_agent_ask(a, "Hi", &text, &err), DA_ETIMEOUT);
-  CHECK(da_now() - begun < 3);
+  CHECK(da_now() - begun < CHECK_SOON);
   end(a);
   close(fd);
 }
@@ -335,7 +336,7 @@ static void fork_between_asks(void) {
   free(text);
   pid = fork();
   if (pid == 0) { /* connections of its own */
-    alarm(20);
+    alarm(CHECK_LONG);
     CHECK_INT(da_agent_ask(a, "child", &text, &err), DA_OK);
     CHECK_STR(text, "Paris.");
     CHECK_EXIT(check_failed_here);

@@ -378,16 +378,16 @@ static void fork_in_a_conversation(void) {
   ASK(a, "one");
   pid = fork();
   if (pid == 0) {
-    alarm(20);
+    alarm(CHECK_LONG);
     ASK(a, "child");
-    CHECK_INT(da_agent_flush(a, 10, &err), DA_OK);
+    CHECK_INT(da_agent_flush(a, CHECK_LONG, &err), DA_OK);
     CHECK_INT(da_agent_close(a, &err), DA_OK);
     CHECK_EXIT(check_failed_here);
   }
   CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
   CHECK_INT(status, 0);
   ASK(a, "parent");
-  CHECK_INT(da_agent_flush(a, 10, &err), DA_OK);
+  CHECK_INT(da_agent_flush(a, CHECK_LONG, &err), DA_OK);
   CHECK_INT(da_agent_load(a, &err), DA_OK);
   CHECK_INT(kit_count_messages(a), 6);
   CHECK(strstr(kit_said(a), "child|You said: child") != NULL);

@@ -60,7 +60,8 @@ static void without_threads(void) {
   CHECK_INT(da_agent_set_session_id(a, "x", &err), DA_OK);
   ASK(a, "one");
   CHECK_INT(da_agent_save_state(a, &err), DA_SAVE_PENDING);
-  CHECK_INT(da_agent_flush(a, 10, &err), DA_OK); /* who waits does the work */
+  CHECK_INT(da_agent_flush(a, CHECK_LONG, &err),
+            DA_OK); /* who waits does the work */
   CHECK_INT(da_agent_save_state(a, &err), DA_SAVE_SAVED);
   ASK(a, "two");
   CHECK_INT(da_agent_save(a, &err), DA_OK);
@@ -80,7 +81,7 @@ static void without_threads(void) {
   ASK(a, "four"); /* and if there are threads again, they do it */
   no_threads = 0;
   ASK(a, "five");
-  CHECK_INT(da_agent_flush(a, 10, &err), DA_OK);
+  CHECK_INT(da_agent_flush(a, CHECK_LONG, &err), DA_OK);
   CHECK(kit_exists(dir, "x.json"));
   da_agent_free(a);
   da_runtime_free(rt);
@@ -128,7 +129,7 @@ static void without_deletion(void) {
   CHECK_INT(da_agent_set_store(a, s, &err), DA_OK);
   CHECK_INT(da_agent_set_session_id(a, "x", &err), DA_OK);
   ASK(a, "one");
-  CHECK_INT(da_agent_flush(a, 10, &err), DA_OK);
+  CHECK_INT(da_agent_flush(a, CHECK_LONG, &err), DA_OK);
   CHECK_INT(da_agent_clone(&b, a, &err), DA_OK);
   CHECK_INT(da_agent_delete(b, NULL, &err), DA_EPERM);
   CHECK_STR(kit_said(b), "one|You said: one");
@@ -191,7 +192,7 @@ static void lose_one_turn(int elsewhere) {
   CHECK_INT(da_agent_set_store(a, s, &err), DA_OK);
   CHECK_INT(da_agent_set_session_id(a, "x", &err), DA_OK);
   ASK(a, "one");
-  CHECK_INT(da_agent_flush(a, 10, &err), DA_EFULL);
+  CHECK_INT(da_agent_flush(a, CHECK_LONG, &err), DA_EFULL);
   da_runtime_on_loss(rt, note_loss, &l);
   e.rt = rt;
   e.a = a;
@@ -241,7 +242,7 @@ static void without_chance(void) {
   CHECK_INT(da_agent_set_session_id(a, "x", &err), DA_OK);
   for (int i = 0; i < 5; i++) {
     ASK(a, "again");
-    CHECK_INT(da_agent_flush(a, 10, &err), DA_OK);
+    CHECK_INT(da_agent_flush(a, CHECK_LONG, &err), DA_OK);
   }
   CHECK_INT(kit_count(dir, ".tmp"), 0);
   kit_write(dir, "x.json", "nonsense");
@@ -262,8 +263,8 @@ static void without_descriptors(void) {
   da_http_request r = {0};
   CHECK_INT(da_transport_curl.open(&t, &err), DA_OK);
   r.url = "http://127.0.0.1:9/";
-  r.connect_timeout = 5;
-  r.deadline = da_deadline(10);
+  r.connect_timeout = CHECK_LONG;
+  r.deadline = da_deadline(CHECK_LONG);
   r.max_body = 1 << 20;
   CHECK_INT(t->ops->start(t, &h, &r, &err), DA_OK);
   CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -317,7 +318,7 @@ static void from_nowhere(const char *dir) {
   CHECK_INT(da_agent_delete(a, "y", &err), DA_EINVAL);
   setenv("DEEPAGENT_HOME", "/proc/none", 1);
   ASK(a, "hi"); /* a known place, even if nothing can be made there */
-  CHECK_INT(da_agent_flush(a, 10, &err), err.code);
+  CHECK_INT(da_agent_flush(a, CHECK_LONG, &err), err.code);
   CHECK(err.code < 0);
   da_agent_free(a);
   da_runtime_free(rt);

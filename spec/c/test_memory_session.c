@@ -60,7 +60,7 @@ static void set_up(da_agent *agent) {
   CHECK_INT(da_agent_set_provider(agent, memory_model(), &err), DA_OK);
   CHECK_INT(da_agent_set_session_id(agent, "s", &err), DA_OK);
   CHECK_INT(da_agent_set_backend(agent, backend, &err), DA_OK);
-  da_agent_set_save_timeout(agent, 20);
+  da_agent_set_save_timeout(agent, CHECK_LONG);
   da_agent_set_logger(agent, memory_log, NULL);
 }
 

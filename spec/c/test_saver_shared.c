@@ -25,22 +25,22 @@ static void end(void) {
 static void others_come_first(void) {
   talker a;
   begin();
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   say(&a, "one");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   rec_other(r, "x", "theirs");
   say(&a, "two");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"), "one theirs two");
   CHECK(events(&a, DA_ECONFLICT) >= 1);
   CHECK_STR(said(&a.history), "one two"); /* its own view */
   say(&a, "three");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"), "one theirs two three");
   CHECK_INT(load(&a), DA_OK);
   CHECK_STR(said(&a.history), "one theirs two three");
   say(&a, "four");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"), "one theirs two three four");
   get_up(&a);
   end();
@@ -51,9 +51,9 @@ static void unloaded(void) {
   talker a;
   begin();
   rec_other(r, "x", "theirs");
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   say(&a, "ours");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"), "theirs ours");
   get_up(&a);
   end();
@@ -62,19 +62,20 @@ static void unloaded(void) {
 static void overtaken_again_and_again(void) {
   talker a;
   begin();
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   REC_SET(r, overtaken, 5);
   say(&a, "ours");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"),
             "intruder intruder intruder intruder intruder ours");
   CHECK_INT(r->saves, 6);
   REC_SET(r, overtaken, 1000); /* at some time we give up, and keep ours */
+  da_session_set_timeout(a.session, 0.5);
   say(&a, "more");
-  CHECK_INT(flush(&a, 10), DA_ECONFLICT);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_ECONFLICT);
   CHECK_INT(state(&a), DA_SAVE_FAILED);
   REC_SET(r, overtaken, 0);
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK(strstr(rec_text(r, "x"), " more") != NULL);
   get_up(&a);
   end();
@@ -88,16 +89,16 @@ static void two_savers(void) {
   char text[16];
   begin();
   other = new_saver();
-  sit_down(&a, s, b, "x", 5);
-  sit_down(&c, other, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
+  sit_down(&c, other, b, "x", CHECK_LONG);
   for (int i = 0; i < 20; i++) {
     snprintf(text, sizeof text, "a%02d", i);
     say(&a, text);
     text[0] = 'c';
     say(&c, text);
   }
-  CHECK_INT(flush(&a, 10), DA_OK);
-  CHECK_INT(flush(&c, 10), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
+  CHECK_INT(flush(&c, CHECK_LONG), DA_OK);
   for (int i = 0; i < 40; i++) {
     const char *at;
     snprintf(text, sizeof text, "%c%02d", i < 20 ? 'a' : 'c', i % 20);
@@ -116,21 +117,21 @@ static void two_savers(void) {
 static void deleted_by_someone_else(void) {
   talker a;
   begin();
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   say(&a, "one");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   rec_delete(r, "x");
   say(&a, "two"); /* no silent rebirth */
-  CHECK_INT(flush(&a, 5), DA_ECONFLICT);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_ECONFLICT);
   CHECK(strstr(err.message, "deleted") != NULL);
   say(&a, "three");
-  CHECK_INT(flush(&a, 5), DA_ECONFLICT);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_ECONFLICT);
   CHECK_STR(rec_text(r, "x"), "");
   save(&a, 1); /* not even when asked to save */
-  CHECK_INT(flush(&a, 5), DA_ECONFLICT);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_ECONFLICT);
   CHECK_INT(load(&a), DA_ENOTFOUND);
   say(&a, "four"); /* now that we know of it: begun anew */
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK(strstr(rec_text(r, "x"), "four") != NULL);
   get_up(&a);
   end();
@@ -140,13 +141,13 @@ static void deleted_by_someone_else(void) {
 static void deleted_and_begun_anew(void) {
   talker a;
   begin();
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   say(&a, "one");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   rec_delete(r, "x");
   rec_other(r, "x", "theirs");
   say(&a, "two");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"), "theirs two");
   get_up(&a);
   end();
@@ -160,18 +161,18 @@ static void unreadable(void) {
   rec_other(r, "x", "theirs");
   REC_SET(r, fail_code, DA_EPERM);
   REC_SET(r, fail_loads, -1);
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   CHECK_INT(load(&a), DA_EPERM);
   say(&a, "one");
-  CHECK_INT(flush(&a, 5), DA_EPERM);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_EPERM);
   CHECK_INT(state(&a), DA_SAVE_FAILED);
   save(&a, 1); /* asked for or not */
-  CHECK_INT(flush(&a, 5), DA_EPERM);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_EPERM);
   CHECK_INT(r->saves, 0);
   CHECK_STR(rec_text(r, "x"), "theirs");
   REC_SET(r, fail_loads, 0);
   say(&a, "two");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"), "theirs one two");
   get_up(&a);
   end();
@@ -181,19 +182,19 @@ static void unreadable(void) {
 static void loading_over_what_is_pending(void) {
   talker a;
   begin();
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   say(&a, "one");
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   REC_SET(r, fail_code, DA_EFULL);
   REC_SET(r, fail_saves, -1);
   say(&a, "two");
-  CHECK_INT(flush(&a, 5), DA_EFULL);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_EFULL);
   rec_other(r, "x", "theirs");
   CHECK_INT(load(&a), DA_OK);
   CHECK_STR(said(&a.history), "one theirs two");
   CHECK_STR(rec_text(r, "x"), "one theirs");
   REC_SET(r, fail_saves, 0);
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"), "one theirs two");
   get_up(&a);
   end();
@@ -205,18 +206,18 @@ static void corrupt(void) {
   rec_other(r, "x", "theirs");
   REC_SET(r, fail_code, DA_ECORRUPT);
   REC_SET(r, fail_loads, -1);
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   CHECK_INT(load(&a), DA_ECORRUPT);
   say(&a, "one");
-  CHECK_INT(flush(&a, 5), DA_ECORRUPT);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_ECORRUPT);
   CHECK(r->saves == 0 && r->quarantines == 0);
   save(&a, 1); /* in so many words */
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_INT(r->quarantines, 1);
   CHECK_STR(rec_text(r, "x"), "one");
   CHECK(events(&a, DA_ECORRUPT) >= 2);
   say(&a, "two"); /* not asked again */
-  CHECK_INT(flush(&a, 5), DA_OK);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_OK);
   CHECK_STR(rec_text(r, "x"), "one two");
   get_up(&a);
   end();
@@ -228,10 +229,10 @@ static void corrupt_for_a_store_without_quarantine(void) {
   r->ops.quarantine = NULL;
   REC_SET(r, fail_code, DA_ECORRUPT);
   REC_SET(r, fail_loads, -1);
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   add(&a.history, "one");
   save(&a, 1);
-  CHECK_INT(flush(&a, 5), DA_EUNSUPPORTED);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_EUNSUPPORTED);
   CHECK_INT(r->saves, 0);
   get_up(&a);
   end();
@@ -243,10 +244,10 @@ static void version_of_tomorrow(void) {
   rec_other(r, "x", "theirs");
   REC_SET(r, fail_code, DA_EVERSION);
   REC_SET(r, fail_loads, -1);
-  sit_down(&a, s, b, "x", 5);
+  sit_down(&a, s, b, "x", CHECK_LONG);
   add(&a.history, "one");
   save(&a, 1);
-  CHECK_INT(flush(&a, 5), DA_EVERSION);
+  CHECK_INT(flush(&a, CHECK_LONG), DA_EVERSION);
   CHECK(r->saves == 0 && r->quarantines == 0);
   get_up(&a);
   end();
@@ -278,10 +279,10 @@ static int take_turns(worker *w, da_saver *saver, da_session *session) {
     if (!code)
       code = da_session_save(session, &h, kit_text_of("{}"), 0, &why);
     if (!code && i % 2)
-      da_session_flush(session, 10, &why);
+      da_session_flush(session, CHECK_LONG, &why);
   }
   for (int tries = 0; !code && tries < 20; tries++)
-    if (da_session_flush(session, 10, &why) == DA_OK)
+    if (da_session_flush(session, CHECK_LONG, &why) == DA_OK)
       break;
     else if (tries == 19)
       code = why.code;
@@ -306,7 +307,7 @@ static void *work(void *arg) {
     da_backend_ref(own);
   }
   if (!w->code)
-    w->code = da_session_open(&session, saver, own, "log", 10, &why);
+    w->code = da_session_open(&session, saver, own, "log", CHECK_LONG, &why);
   if (!w->code) {
     w->code = take_turns(w, saver, session);
     da_session_close(session);

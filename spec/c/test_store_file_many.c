@@ -251,7 +251,7 @@ static void forks_among_saves(void) {
   for (int i = 0; i < 50; i++) {
     pid_t pid = fork();
     if (pid == 0) {
-      alarm(20);
+      alarm(CHECK_LONG);
       CHECK_EXIT(kit_save(s, "child", "c", NULL, &rev, &err) != DA_OK ||
                  kit_save(s, "parent", "c", NULL, &rev, &err) != DA_OK);
     }

@@ -256,7 +256,7 @@ static int sink_that_forks(da_store_sink *base, da_text json) {
   pid_t pid = fork(); /* the store's lock is held now */
   (void)json;
   if (pid == 0) {
-    alarm(20);
+    alarm(CHECK_LONG);
     CHECK_EXIT(!is(s, "a", "x") || save(s, "a", "y", 0, NULL, &rev) != DA_OK ||
                !is(s, "a", "y"));
   }

@@ -1,6 +1,7 @@
 -- http.lua - one plain HTTP exchange with a server of a test, by LuaSocket:
 -- nothing of what is being tested.
 
+local patience = require "support.patience"
 local socket = require "socket"
 
 local http = {}
@@ -8,7 +9,7 @@ local http = {}
 -- Sends the request on a connection of its own, returns body and status.
 function http.request(port, method, path, body)
   local connection = assert(socket.connect("127.0.0.1", port))
-  connection:settimeout(30)
+  connection:settimeout(patience.long)
   body = body or ""
   assert(connection:send(
     ("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"

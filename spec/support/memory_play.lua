@@ -18,7 +18,7 @@ local THREADS = count "/proc/self/task"
 
 --- Threads that are about to end may take a moment.
 local function settles(path, want)
-  for _ = 1, 200 do
+  for _ = 1, 6000 do
     if count(path) == want then return true end
     os.execute "sleep 0.01"
   end

@@ -8,6 +8,7 @@
 --
 -- It ends with the process that started it, whatever happens.
 
+local patience = require "support.patience"
 local socket = require "socket"
 
 local process = {}
@@ -21,7 +22,7 @@ function process.free_port()
   return math.tointeger(tonumber(port))
 end
 
--- Waits, 2 minutes at most, until its output holds the text `ready`.
+-- Waits until its output holds the text `ready`.
 function process.start(command, ready)
   local pipe = io.popen(([[
     out=$(mktemp)
@@ -34,7 +35,7 @@ function process.start(command, ready)
   pipe:close()
   local self = setmetatable({ pid = pid, watcher = watcher,
     file = file:sub(2) }, process)
-  local deadline = socket.gettime() + 120
+  local deadline = socket.gettime() + patience.long
   while not self:output():find(ready, 1, true) do
     if socket.gettime() > deadline or not self:alive() then
       local output = self:output()
@@ -51,8 +52,11 @@ function process:output()
   return file and file:read("a") or ""
 end
 
+-- It has ended also where nobody has asked for its status yet.
 function process:alive()
-  return (os.execute(("kill -0 %d 2>/dev/null"):format(self.pid)))
+  local file <close> = io.open(("/proc/%d/stat"):format(self.pid))
+  local state = file and file:read("a"):match("%) (%a)")
+  return state ~= nil and state ~= "Z"
 end
 
 function process:stop()

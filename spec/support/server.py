@@ -287,7 +287,7 @@ class Connection:
     def pause(self, answer):
         time.sleep(answer.get("delay_ms", 0) / 1000)
         if answer.get("gate"):
-            self.state.gate.acquire(timeout=30)
+            self.state.gate.acquire(timeout=300)
 
     @staticmethod
     def encode(answer, close):

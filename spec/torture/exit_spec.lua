@@ -169,7 +169,7 @@ describe("what is pending when a process ends", function()
         assert(os.execute("mkdir " .. directory))
         running[i] = { directory = directory, process = child.start(script, {
           args = { directory }, env = environment(directory, delay),
-          stderr = false, before = "timeout -s KILL 60",
+          stderr = false, before = "timeout -s KILL 300",
         }) }
       end
       for _, one in ipairs(running) do
@@ -279,7 +279,7 @@ describe("what is pending when a process ends", function()
   end)
 
   it("was pending indeed", function()
-    assert.is_true(pending_at_end > runs / 2)
+    assert.is_true(pending_at_end > runs / 10)
   end)
 
   -- ---- a disk that hangs ----

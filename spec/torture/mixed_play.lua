@@ -91,7 +91,7 @@ local function sit_down(place)
   one.session = "s" .. 1 + place % SESSIONS
   one.agent = deepagent.new { provider = models.echo() }
     :with_session_id(one.session):with_on_conflict(one.policy)
-    :with_memory_backend(one_of(stores))
+    :with_memory_backend(one_of(stores)):with_save_timeout(120)
   everyone[place] = one
 end
 

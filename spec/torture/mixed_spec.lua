@@ -28,7 +28,7 @@ describe("what agents of one process do by chance", function()
       env = { LD_PRELOAD = DENIED, DA_DENIED = directory .. "/denied" }
     end
     local output, status = child.run(PLAY, { env = env,
-      args = { directory, seed, STEPS }, before = "timeout 120" })
+      args = { directory, seed, STEPS }, before = "timeout 600" })
     if output ~= "" or status ~= 0 then
       error(("seed %d (status %d): mkdir /tmp/d; LD_PRELOAD=%s "
         .. "DA_DENIED=/tmp/d/denied spec/env release lua5.4 "

@@ -38,7 +38,7 @@ function disk.start(directory, size)
     .. "--command nbdkit -s --exit-with-parent python %s log=%s size=%d 2>&1")
     :format(self.file, support.quoted(RECORDER), self.log, size))
   self.pid = self.pipe:read("n")
-  local deadline = socket.gettime() + 60
+  local deadline = socket.gettime() + 120
   while lfs.attributes(self.file, "size") == 0 do
     if socket.gettime() > deadline or not self:alive() then
       error("nbdfuse does not start: " .. self:kill())

@@ -9,6 +9,7 @@
 **                            -- under way looks at it again
 **   slow.fail(3)             -- so many saves fail with io_error
 **   slow.saves()             -- that ended well, of the whole process
+**   slow.saving()            -- saves that are taking their time just now
 **   slow.most()              -- calls for one session at once, at the most
 */
 #include <lauxlib.h>
@@ -39,7 +40,7 @@ typedef struct store {
   session sessions[SESSIONS];
 } store;
 
-static atomic_int delay_ms[4], failures, saves, most;
+static atomic_int delay_ms[4], under_way[4], failures, saves, most;
 
 static int fail(da_err *err, int code, const char *why) {
   memset(err, 0, sizeof *err);
@@ -51,8 +52,10 @@ static int fail(da_err *err, int code, const char *why) {
 
 static void take_time(int what) {
   const struct timespec ms = {0, 1000000};
+  atomic_fetch_add(&under_way[what], 1);
   for (int waited = 0; waited < atomic_load(&delay_ms[what]); waited++)
     nanosleep(&ms, NULL);
+  atomic_fetch_sub(&under_way[what], 1);
 }
 
 /* Under the lock: the session, or a free place, or NULL. */
@@ -241,6 +244,11 @@ static int l_saves(lua_State *L) {
   return 1;
 }
 
+static int l_saving(lua_State *L) {
+  lua_pushinteger(L, atomic_load(&under_way[SAVE]));
+  return 1;
+}
+
 static int l_most(lua_State *L) {
   lua_pushinteger(L, atomic_load(&most));
   return 1;
@@ -252,6 +260,7 @@ int luaopen_test_slow(lua_State *L) {
   static const luaL_Reg functions[] = {{"delay", l_delay},
                                        {"fail", l_fail},
                                        {"saves", l_saves},
+                                       {"saving", l_saving},
                                        {"most", l_most},
                                        {NULL, NULL}};
   da_store_open_fn *open = slow_open;
