@@ -13,6 +13,8 @@ local agent = deepagent.new {
     together),
 }
 
+agent:with_tool { name = "lookup", run = function() return "x" end }
+
 local got = 0
 local function on_delta(delta) got = got + #delta end
 

@@ -1,5 +1,6 @@
 /* stream.c - the CPU time that a streamed delta costs, in C and through Lua,
-** against a bare write callback of libcurl that gets the same stream.
+** against a bare write callback of libcurl that gets the same stream. The
+** agents have a tool, which could be called for at any delta.
 */
 #include <curl/curl.h>
 
@@ -49,6 +50,12 @@ static double bare(CURL *easy, unsigned port, int together) {
 }
 
 /* ---- deepagent ---- */
+
+static int run(void *ctx, const da_tool_call *call, da_tool_result *result,
+               da_err *err) {
+  (void)ctx, (void)call, (void)err;
+  return da_tool_put(result, "x", 1);
+}
 
 static int on_delta(void *ctx, da_text delta, da_err *err) {
   (void)err;
@@ -118,6 +125,8 @@ int main(void) {
   unsigned port = start_server(&pid, serve_streams);
   must(da_runtime_new(&rt, &da_transport_curl, &err), &err);
   must(da_agent_new(&a, rt, "m", "http://127.0.0.1/", NULL, &err), &err);
+  must(da_agent_add_tool(a, &(da_tool){.name = "lookup", .run = run}, &err),
+       &err);
   for (int i = 0; i < ROUNDS; i++) {
     take_turns(s[0], easy, a, port, 1);
     take_turns(s[1], easy, a, port, TOGETHER);

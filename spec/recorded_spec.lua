@@ -33,6 +33,9 @@ end
 local ways = { { 0, "whole" }, { 4096, "4096 bytes at a time" },
   { 7, "7 bytes at a time" }, { 1, "1 byte at a time" },
   { 0, "streams asked for whole, and the reverse", swapped = true } }
+if os.getenv "DA_CONFIG" ~= "release" then -- where all is slow
+  ways = { ways[1], ways[4] }
+end
 
 local verbs = { ask = "ask", stream = "stream" }
 local swapped = { ask = "stream", stream = "ask" }
@@ -62,8 +65,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")]]
 
   local function play(recording, way)
     local path = "/" .. recording.name
-    return recorded.play(recording, ("http://127.0.0.1:%d%s"):format(port, path),
-      way.swapped and swapped or verbs, function()
+    local url = ("http://127.0.0.1:%d%s"):format(port, path)
+    return recorded.play(recording, url, way.swapped and swapped or verbs,
+      function()
         http.request(port, "POST", path .. "/skipped", "{}")
       end)
   end
@@ -130,7 +134,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")]]
   end)
 
   it("(the table of it)", function()
-    print(("\n%-40s %10s %6s"):format("service", "recordings", "pass"))
+    print(("\n%-40s %10s %6s"):format("service", "recordings",
+      "pass in " .. #ways .. " ways"))
     local all, passing, exceptions = 0, 0, {}
     for _, name in ipairs(names) do
       local count = 0

@@ -121,6 +121,7 @@ static void put_anew(da_answer *a, da_text message, chat_calls *calls) {
   da_text key, value;
   da_buf_puts(m, "{\"role\":\"assistant\"");
   da_json_init(&j, message);
+  da_json_trust(&j);
   da_json_object(&j);
   while (da_json_member(&j, &key) == 1) {
     da_json_value(&j, &value);

@@ -120,6 +120,7 @@ int chat_calls_are_plain(da_text tool_calls, size_t *count) {
   da_json j;
   size_t n = 0;
   da_json_init(&j, tool_calls);
+  da_json_trust(&j);
   if (!da_json_array(&j))
     return 0;
   for (; da_json_item(&j) == 1; n++) {

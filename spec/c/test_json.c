@@ -359,6 +359,47 @@ static void faults_stay(void) {
             "not JSON: a comma or the end was expected at byte 4");
 }
 
+/* Of a checked text, and of what is left of it, which nobody checked. */
+static void trusted_strings(void) {
+  static const char text[] =
+      "[\"\",\"\\\"\",\"a\\\\\",\"\\\\\\\"]\",{\"k\\\\\":"
+      "\"\\u0022\\\\\\\\\"},[\"x\"] ] ";
+  da_json a, b;
+  da_text raw, same;
+  da_json_init(&a, kit_text_of(text));
+  da_json_init(&b, kit_text_of(text));
+  da_json_trust(&b);
+  CHECK(da_json_array(&a) && da_json_array(&b));
+  while (da_json_item(&a) == 1) {
+    CHECK_INT(da_json_item(&b), 1);
+    CHECK_INT(da_json_value(&a, &raw), da_json_value(&b, &same));
+    CHECK(raw.data == same.data && raw.len == same.len);
+  }
+  CHECK_INT(da_json_item(&b), 0);
+  CHECK(da_json_end(&a) && da_json_end(&b));
+  for (size_t n = 0; n < sizeof text - 3; n++) {
+    da_text t = kit_exact((da_text){text, n});
+    da_json_init(&b, t);
+    da_json_trust(&b);
+    CHECK_INT(da_json_value(&b, NULL), DA_JSON_BAD);
+    kit_free(t);
+  }
+}
+
+static void picking(void) {
+  da_json_field f[] = {{.name = "b"}, {.name = "none"}, {.name = "a\n"}};
+  da_json_pick(
+      kit_text_of("{\"a\\n\":1,\"c\":{\"b\":0},\"b\":null,\"b\":[ 2]}"), f, 3);
+  CHECK_INT(f[0].type, DA_JSON_ARRAY); /* the last one */
+  CHECK(kit_is_text(f[0].value, "[ 2]"));
+  CHECK_INT(f[1].type, DA_JSON_BAD);
+  CHECK_INT(f[1].value.len, 0);
+  CHECK_INT(f[2].type, DA_JSON_NUMBER);
+  da_json_pick(kit_text_of("[1]"), f, 3);
+  CHECK_INT(f[0].type, DA_JSON_BAD);
+  CHECK_INT(f[2].value.len, 0);
+}
+
 int main(void) {
   size_t len;
   char *licence = shared_file("vectors/json/JSONTestSuite/LICENSE", &len);
@@ -376,6 +417,8 @@ int main(void) {
   RUN(walking);
   RUN(walking_on);
   RUN(faults_stay);
+  RUN(trusted_strings);
+  RUN(picking);
   free(licence);
   return check_done();
 }

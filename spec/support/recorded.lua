@@ -4,6 +4,7 @@
 local assert = require "luassert"
 local deepagent = require "deepagent"
 local json = require "dkjson"
+local patience = require "support.patience"
 
 local recorded = {}
 
@@ -131,7 +132,8 @@ end
 
 local function new_agent(c, url, run)
   local a = deepagent.new { model = c.model, base_url = url, memory = true }
-  a:with_timeout(30):with_retry { max = 2, base = 0.001, cap = 0.001 }
+  a:with_timeout(patience.long)
+  a:with_retry { max = 2, base = 0.001, cap = 0.001 }
   if c.system then a:with_system(c.system) end
   set_members(a, c.members)
   if c.tools then add_tools(a, c.tools, run) end
@@ -168,9 +170,9 @@ local function check_calls(expected, message, where)
   local calls = message.tool_calls
   assert.equal(#expected, #calls, where)
   for i, call in ipairs(expected) do
+    local f = calls[i]["function"]
     assert.same({ call.id, call.name, call.arguments },
-      { calls[i].id, calls[i]["function"].name, calls[i]["function"].arguments },
-      where)
+      { calls[i].id, f.name, f.arguments }, where)
   end
 end
 
