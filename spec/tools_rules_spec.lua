@@ -3,6 +3,7 @@
 
 local deepagent = require "deepagent"
 local json = require "dkjson"
+local socket = require "socket"
 local tooled = require "support.tooled"
 
 local call, tool = tooled.call, tooled.tool
@@ -235,7 +236,7 @@ describe("a tool's time", function()
   it("ends with the turn's", function()
     local ran, a, model = {}, agent { { call("f", nil, "a"),
       call("f", nil, "b"), call("f", nil, "c") }, "done" }
-    a:with_memory():with_timeout { total = 0.2 }
+    a:with_memory():with_timeout { total = 1 }
     a:with_tool(tool("f", function(_, context)
       ran[#ran + 1] = context.seconds
       while true do end -- luacheck: ignore 542
@@ -244,7 +245,7 @@ describe("a tool's time", function()
     assert.is_nil(text)
     assert.equal("timeout", err.code)
     assert.equal(1, #ran) -- after that there is no time to run anything
-    assert.truthy(ran[1] <= 0.2)
+    assert.truthy(ran[1] <= 1)
     assert.equal(1, #model.requests)
     assert.equal("user assistant(1) tool", (tooled.shape(err.messages)
       :gsub("3", "1")))
@@ -371,11 +372,10 @@ describe("on_tool_call", function()
   it("may take time, which is the turn's", function()
     local ran = false
     local a = agent { { call "f" }, "done" }
-    a:with_timeout { total = 0.1 }:with_tool(tool("f", function()
+    a:with_timeout { total = 1 }:with_tool(tool("f", function()
       ran = true
     end)):on_tool_call(function()
-      local from = os.clock()
-      while os.clock() - from < 0.15 do end -- luacheck: ignore 542
+      socket.sleep(1.1)
     end)
     local text, err = a:ask "go"
     assert.is_nil(text)
