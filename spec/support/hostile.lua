@@ -11,6 +11,7 @@ local assert = require "luassert"
 local deepagent = require "deepagent"
 local http = require "support.http"
 local json = require "dkjson"
+local patience = require "support.patience"
 local process = require "support.process"
 local socket = require "socket"
 
@@ -25,14 +26,15 @@ local KEY = "sk-canary-9f3b1c"
 
 -- Seconds: of all others, and of those that hang, or never end, of which one
 -- is as good as the other.
-local TIMEOUTS = { connect = 20, idle = 20, total = 20 }
-local IDLE = { connect = 20, idle = 0.5, total = 20 }
-local TOTAL = { connect = 20, idle = 60, total = 1.5 }
+local LONG = patience.long
+local TIMEOUTS = { connect = LONG, idle = LONG, total = LONG }
+local IDLE = { connect = LONG, idle = 0.5, total = LONG }
+local TOTAL = { connect = LONG, idle = LONG, total = 1.5 }
 local hanging = { ["211-slow-loris-body.http"] = TOTAL,
   ["213-hang-after-headers.http"] = IDLE,
   ["215-heartbeats-forever.http"] = TOTAL }
 local TIME_SCALE = 0.2
-local MOST_SECONDS = 60
+local MOST_SECONDS = patience.soon
 local MOST_MEGABYTES = 200
 
 function hostile.present()
@@ -50,15 +52,13 @@ function hostile.cases()
 end
 
 local function wait_for(port, server)
-  for _ = 1, 1000 do
+  patience.eventually(function()
     local connection = socket.connect("127.0.0.1", port)
-    if connection then
-      connection:close()
-      return
-    end
-    socket.sleep(0.02)
-  end
-  error("the replay server did not start: " .. server:output())
+    if connection then connection:close() end
+    assert(connection or server:alive(),
+      "the replay server did not start: " .. server:output())
+    return connection
+  end)
 end
 
 --- The replay server and, before it, a relay (spec/support/relay.py).

@@ -131,7 +131,7 @@ end
 
 local function new_agent(c, url, run)
   local a = deepagent.new { model = c.model, base_url = url, memory = true }
-  a:with_timeout(30):with_retry { max = 2, base = 0.001, cap = 0.001 }
+  a:with_timeout(120):with_retry { max = 2, base = 0.001, cap = 0.001 }
   if c.system then a:with_system(c.system) end
   set_members(a, c.members)
   if c.tools then add_tools(a, c.tools, run) end
