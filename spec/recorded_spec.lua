@@ -5,6 +5,7 @@
 -- is spec/support/recorded.lua.
 
 local http = require "support.http"
+local json = require "dkjson"
 local process = require "support.process"
 local recorded = require "support.recorded"
 
@@ -61,7 +62,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")]]
 
   local function play(recording, way)
     local path = "/" .. recording.name
-    recorded.play(recording, ("http://127.0.0.1:%d%s"):format(port, path),
+    return recorded.play(recording, ("http://127.0.0.1:%d%s"):format(port, path),
       way.swapped and swapped or verbs, function()
         http.request(port, "POST", path .. "/skipped", "{}")
       end)
@@ -99,6 +100,34 @@ runpy.run_path(sys.argv[0], run_name="__main__")]]
       end)
     end)
   end
+
+  -- What nobody recorded: each answer in the next request.
+  it("answers go back as they came, without what services add", function()
+    start(0)
+    finally(function() replay:stop() end)
+    local count = 0
+    for _, recording in ipairs(list) do
+      local last = recording.conversations[#recording.conversations]
+      local ending = last.turns and last.turns[#last.turns]["end"] or {}
+      if ending.text and #ending.calls == 0 and recording.bytes < 4000 then
+        local a = play(recording, ways[1])
+        local history = a:get_history()
+        local _, err = a:ask "And?"
+        assert.equal(410, err.status, tostring(err)) -- it is over
+        local messages = json.decode((http.request(port, "GET", "/"
+          .. recording.name .. "/_requests")))
+        messages = messages[#messages].messages
+        local answer = messages[#messages - 1]
+        assert.equal("And?", messages[#messages].content)
+        assert.equal("assistant", answer.role)
+        assert.same(history[#history].content, answer.content)
+        assert.is_nil(answer.reasoning or answer.reasoning_content
+          or answer.annotations)
+        count = count + 1
+      end
+    end
+    assert.truthy(count > 80, count)
+  end)
 
   it("(the table of it)", function()
     print(("\n%-40s %10s %6s"):format("service", "recordings", "pass"))

@@ -92,11 +92,13 @@ int da_agent_requeue(da_agent *a, da_err *err);
 /* Notes how far the turn has come, and queues that to be saved. */
 int da_agent_journal(da_agent *a, const da_history *turn, da_err *err);
 
-/* The messages of the last one, as da_journal_last gives them. */
-int da_agent_unfinished(da_agent *a, da_history *turn, da_err *err);
+/* The messages of the last one, as da_journal_last gives them. `adopt`: it is
+** gone on with, and is called by their first's id from here on. */
+int da_agent_unfinished(da_agent *a, da_history *turn, int adopt, da_err *err);
 
-/* The turn is over, or not to be gone on with. */
-void da_agent_journal_drop(da_agent *a, da_text id);
+/* The turn is over, and so is one that this agent has broken off. 1 if there
+** was something of them. */
+int da_agent_journal_drop(da_agent *a, da_text id);
 
 /* Waits for at most `seconds` for the journal to be saved: 1, 0 not yet. What
 ** fails is logged: the turn goes on all the same. */

@@ -11,13 +11,14 @@
 #include "deepagent.h"
 
 /* One turn that this agent itself broke off is kept: the last. */
-static void forget_abandoned(da_agent *a, da_text except) {
+static int forget_abandoned(da_agent *a, da_text except) {
   da_text id = {a->abandoned, strlen(a->abandoned)};
-  if (!id.len ||
-      (id.len == except.len && memcmp(id.data, except.data, id.len) == 0))
-    return;
-  da_journal_drop(&a->journal, id);
+  int dropped;
+  if (id.len == except.len && memcmp(id.data, except.data, id.len) == 0)
+    return 0;
+  dropped = da_journal_drop(&a->journal, id);
   a->abandoned[0] = '\0';
+  return dropped;
 }
 
 int da_agent_journal(da_agent *a, const da_history *turn, da_err *err) {
@@ -33,10 +34,10 @@ int da_agent_journal(da_agent *a, const da_history *turn, da_err *err) {
   return DA_OK;
 }
 
-void da_agent_journal_drop(da_agent *a, da_text id) {
+int da_agent_journal_drop(da_agent *a, da_text id) {
   const da_text none = {"", 0};
-  da_journal_drop(&a->journal, id);
-  forget_abandoned(a, none);
+  int dropped = da_journal_drop(&a->journal, id);
+  return forget_abandoned(a, none) || dropped;
 }
 
 int da_agent_journal_saved(da_agent *a, double seconds) {
@@ -44,7 +45,9 @@ int da_agent_journal_saved(da_agent *a, double seconds) {
   int code;
   if (!a->session || !a->settings.auto_save)
     return 1;
-  code = da_session_flush(a->session, seconds, &err);
+  code = da_agent_requeue(a, &err);
+  if (!code)
+    code = da_session_flush(a->session, seconds, &err);
   if (code == DA_ETIMEOUT)
     return 0;
   if (code)
@@ -56,10 +59,20 @@ int da_agent_journal_saved(da_agent *a, double seconds) {
 
 /* ---- from C ---- */
 
+/* Whether there is one cannot be told of a session that could not be read. */
+static int check_read(const da_agent *a, da_err *err) {
+  if (a->journal.len || !a->load_err.code)
+    return DA_OK;
+  *err = a->load_err;
+  return err->code;
+}
+
 int da_agent_discard_turn(da_agent *a, da_err *err) {
   int code = da_agent_check_idle(a, err);
   if (!code)
     code = da_agent_resolve(a, err);
+  if (!code)
+    code = check_read(a, err);
   if (!code)
     code = da_journal_pop(&a->journal, err);
   if (!code)
@@ -67,11 +80,20 @@ int da_agent_discard_turn(da_agent *a, da_err *err) {
   return code;
 }
 
-int da_agent_unfinished(da_agent *a, da_history *turn, da_err *err) {
+int da_agent_unfinished(da_agent *a, da_history *turn, int adopt,
+                        da_err *err) {
   int code = da_agent_check_idle(a, err);
   if (!code)
     code = da_agent_resolve(a, err);
-  return code ? code : da_journal_last(da_buf_text(&a->journal), turn, err);
+  if (!code)
+    code = check_read(a, err);
+  if (!code)
+    code = da_journal_last(da_buf_text(&a->journal), turn, err);
+  if (!code && adopt && da_journal_adopt(&a->journal, turn)) {
+    da_history_dispose(turn);
+    code = da_nomem(err);
+  }
+  return code;
 }
 
 int da_agent_unfinished_turn(da_agent *a, char **json, da_err *err) {
@@ -79,7 +101,7 @@ int da_agent_unfinished_turn(da_agent *a, char **json, da_err *err) {
   da_history_iter it;
   da_message *m;
   da_buf out;
-  int code = da_agent_unfinished(a, &turn, err);
+  int code = da_agent_unfinished(a, &turn, 0, err);
   if (code)
     return code;
   da_buf_init(&out, SIZE_MAX / 2);

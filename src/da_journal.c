@@ -23,17 +23,36 @@ static int next(da_json *j, da_text *turn, da_text *id) {
   return 1;
 }
 
-/* The turn with that id; an empty text if there is none. */
-static da_text find(da_text journal, da_text id) {
+static int same(da_text a, da_text b) {
+  return a.len == b.len && (!a.len || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* Turns are told apart by their ids; one without, as somebody may have written
+** it, by all of its text. */
+static int is(da_text turn, da_text id, da_text other, da_text other_id) {
+  return id.len || other_id.len ? same(id, other_id) : same(turn, other);
+}
+
+/* The journal's state of that turn; an empty text if it is not there. */
+static da_text find(da_text journal, da_text turn, da_text id) {
   const da_text none = {NULL, 0};
-  da_text turn, other;
+  da_text other, other_id;
   da_json j;
-  if (!id.len || !begin(&j, journal))
+  if (!begin(&j, journal))
     return none;
-  while (next(&j, &turn, &other))
-    if (other.len == id.len && memcmp(other.data, id.data, id.len) == 0)
-      return turn;
+  while (next(&j, &other, &other_id))
+    if (is(turn, id, other, other_id))
+      return other;
   return none;
+}
+
+static da_text last_of(da_text journal, da_text *id) {
+  da_text last = {NULL, 0};
+  da_json j;
+  if (begin(&j, journal))
+    while (next(&j, &last, id))
+      ;
+  return last;
 }
 
 /* ---- writing ---- */
@@ -68,25 +87,23 @@ static void put_turn(da_buf *out, const da_history *turn) {
   da_buf_puts(out, "]}");
 }
 
-/* The journal without `gone`, one of its turns, and with `turn` at the end if
-** there is one. */
-static int rewrite(da_buf *journal, da_text gone, const da_history *turn) {
+/* The journal without the turn `gone`, and with `turn` at the end. */
+static int rewrite(da_buf *journal, da_text gone, da_text gone_id,
+                   const da_history *turn) {
   da_buf out, now;
   da_text id, other;
   da_json j;
   da_buf_init(&out, journal->cap);
   if (begin(&j, da_buf_text(journal)))
     while (next(&j, &other, &id))
-      if (other.data != gone.data)
+      if (!is(other, id, gone, gone_id))
         add(&out, other);
-  if (turn) {
-    da_buf_init(&now, journal->cap);
-    put_turn(&now, turn);
-    if (now.failed && !out.failed)
-      out.failed = now.failed;
-    add(&out, da_buf_text(&now));
-    da_buf_dispose(&now);
-  }
+  da_buf_init(&now, journal->cap);
+  put_turn(&now, turn);
+  if (now.failed && !out.failed)
+    out.failed = now.failed;
+  add(&out, da_buf_text(&now));
+  da_buf_dispose(&now);
   if (finish(&out)) {
     int code = out.failed;
     da_buf_dispose(&out);
@@ -98,29 +115,59 @@ static int rewrite(da_buf *journal, da_text gone, const da_history *turn) {
 }
 
 int da_journal_set(da_buf *journal, const da_history *turn) {
-  da_text id = da_message_id(da_history_at(turn, 0));
-  return rewrite(journal, find(da_buf_text(journal), id), turn);
+  const da_text none = {"", 0};
+  return rewrite(journal, none, da_message_id(da_history_at(turn, 0)), turn);
+}
+
+int da_journal_adopt(da_buf *journal, const da_history *turn) {
+  da_text id = {NULL, 0}, last = last_of(da_buf_text(journal), &id);
+  return rewrite(journal, last, id, turn);
+}
+
+/* What stays moves down, behind what is still to be read. */
+static int cut(da_buf *journal, da_text gone, da_text gone_id) {
+  char *to = journal->data;
+  int found = 0;
+  da_text turn, id;
+  da_json j;
+  if (!begin(&j, da_buf_text(journal)))
+    return 0;
+  while (next(&j, &turn, &id)) {
+    if (is(turn, id, gone, gone_id)) {
+      found = 1;
+      continue;
+    }
+    *to = to == journal->data ? '[' : ',';
+    memmove(to + 1, turn.data, turn.len);
+    to += turn.len + 1;
+  }
+  if (to > journal->data)
+    *to++ = ']';
+  *to = '\0';
+  journal->len = (size_t)(to - journal->data);
+  return found;
 }
 
 int da_journal_drop(da_buf *journal, da_text id) {
-  da_text turn = find(da_buf_text(journal), id);
-  return turn.len ? rewrite(journal, turn, NULL) : DA_OK;
-}
-
-static da_text last_of(da_text journal) {
-  da_text last = {NULL, 0}, id;
-  da_json j;
-  if (begin(&j, journal))
-    while (next(&j, &last, &id))
-      ;
-  return last;
+  const da_text none = {"", 0};
+  return id.len && cut(journal, none, id);
 }
 
 int da_journal_pop(da_buf *journal, da_err *err) {
-  da_text last = last_of(da_buf_text(journal));
+  da_text id = {NULL, 0}, last = last_of(da_buf_text(journal), &id);
   if (!last.len)
     return da_fail(err, DA_ENOTFOUND, "there is no unfinished turn");
-  return rewrite(journal, last, NULL) ? da_nomem(err) : DA_OK;
+  cut(journal, last, id);
+  return DA_OK;
+}
+
+/* What is to become of a turn that `theirs` has; an empty text: nothing. */
+static da_text merge_turn(da_text base, da_text ours, da_text turn,
+                          da_text id) {
+  da_text old = find(base, turn, id), own = find(ours, turn, id);
+  if (old.len && (!own.len || !same(own, old)))
+    return own;
+  return own.len && !old.len ? own : turn;
 }
 
 int da_journal_merge(da_buf *out, da_text base, da_text ours, da_text theirs) {
@@ -130,15 +177,13 @@ int da_journal_merge(da_buf *out, da_text base, da_text ours, da_text theirs) {
   da_buf_init(&merged, out->cap);
   if (begin(&j, theirs))
     while (next(&j, &turn, &id)) {
-      da_text own = find(ours, id);
-      if (own.len)
-        add(&merged, own);
-      else if (!find(base, id).len)
-        add(&merged, turn);
+      da_text kept = merge_turn(base, ours, turn, id);
+      if (kept.len)
+        add(&merged, kept);
     }
   if (begin(&j, ours))
     while (next(&j, &turn, &id))
-      if (id.len && !find(theirs, id).len && !find(base, id).len)
+      if (!find(theirs, turn, id).len && !find(base, turn, id).len)
         add(&merged, turn);
   if (!finish(&merged))
     da_buf_put(out, da_buf_text(&merged).data, merged.len);
@@ -183,7 +228,7 @@ static int read_messages(da_history *out, da_text list, da_err *err) {
 }
 
 int da_journal_last(da_text journal, da_history *turn, da_err *err) {
-  da_text last = last_of(journal), list;
+  da_text id, last = last_of(journal, &id), list;
   int code;
   memset(turn, 0, sizeof *turn);
   if (!last.len)

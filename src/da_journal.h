@@ -2,30 +2,35 @@
 ** them (floor 2): a JSON array, oldest first, of
 **   {"id":"<of its first message>","messages":["<stored line>", ...]}
 ** where the lines are strings, so that they survive to the byte also a store
-** that takes metadata apart. The text is what is worked on: what is in it and we do not understand stays
-** as it is. An empty text is an empty journal.
+** that takes metadata apart. The text is what is worked on: what is in it and
+** we do not understand stays as it is. An empty text is an empty journal.
 */
 #ifndef DA_JOURNAL_H
 #define DA_JOURNAL_H
 
 #include "da_history.h"
 
-/* Puts the turn, which is not empty, in the place of the one with its id, or
-** behind all others. DA_OK or DA_ENOMEM, and then nothing has changed. */
+/* Puts the turn, which is not empty, behind all others; what there was with
+** its id goes. DA_OK or DA_ENOMEM, and then nothing has changed. */
 int da_journal_set(da_buf *journal, const da_history *turn);
 
-/* Takes a turn out; DA_OK also if it is not there. */
+/* Puts the turn in the place of the last one, from which it was read: by then
+** it has an id, that of its first message, whatever there was before. */
+int da_journal_adopt(da_buf *journal, const da_history *turn);
+
+/* Takes a turn out; 1 if it was there. Needs no memory. */
 int da_journal_drop(da_buf *journal, da_text id);
 
-/* Takes out the turn that was begun last, whatever is in it. DA_ENOTFOUND,
-** DA_ENOMEM. */
+/* Takes out the turn that was begun last, whatever is in it. DA_ENOTFOUND.
+** Needs no memory. */
 int da_journal_pop(da_buf *journal, da_err *err);
 
 /* The messages of the turn that was begun last. DA_ENOTFOUND: there is none.
 ** DA_ECORRUPT: it has something that is no message. */
 int da_journal_last(da_text journal, da_history *turn, da_err *err);
 
-/* Appends `theirs` with what has changed from `base` to `ours`. */
+/* Appends `theirs` with what has changed from `base` to `ours`: what one of
+** them has taken out is out; where both have gone on, ours counts. */
 int da_journal_merge(da_buf *out, da_text base, da_text ours, da_text theirs);
 
 #endif

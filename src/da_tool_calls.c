@@ -24,12 +24,45 @@ size_t da_tool_calls_count(da_text message) {
   return n;
 }
 
+static int has_name(da_text call) {
+  da_text function, name;
+  return da_json_get(call, "function", &function) == DA_JSON_OBJECT &&
+         da_json_get(function, "name", &name) == DA_JSON_STRING;
+}
+
+int da_tool_calls_check(da_text message, da_err *err) {
+  da_json j;
+  da_text call;
+  unsigned i = 0;
+  if (!enter(&j, message))
+    return DA_OK;
+  while (da_json_item(&j) == 1) {
+    i++;
+    da_json_value(&j, &call);
+    if (!has_name(call))
+      return da_fail(err, DA_EINVAL,
+                     "tool call %u has no function with a name", i);
+  }
+  return DA_OK;
+}
+
 /* Appends the member's characters; a length of 0 where it is no string. */
 static size_t decode(da_buf *out, da_text object, const char *name) {
   size_t from = out->len;
   da_text raw;
   if (da_json_get(object, name, &raw) == DA_JSON_STRING)
     da_json_unescape(out, raw, NULL);
+  return out->len - from;
+}
+
+static size_t decode_arguments(da_buf *out, da_text function) {
+  size_t from = out->len;
+  da_text raw;
+  da_json_type type = da_json_get(function, "arguments", &raw);
+  if (type == DA_JSON_STRING)
+    da_json_unescape(out, raw, NULL);
+  else if (type != DA_JSON_BAD && type != DA_JSON_NULL)
+    da_buf_put(out, raw.data, raw.len);
   return out->len - from;
 }
 
@@ -51,7 +84,7 @@ int da_tool_calls_get(da_tool_calls_item *item, da_text message, size_t i,
     function = (da_text){"{}", 2};
   id = decode(&item->bytes, call, "id");
   name = decode(&item->bytes, function, "name");
-  arguments = decode(&item->bytes, function, "arguments");
+  arguments = decode_arguments(&item->bytes, function);
   p = da_buf_text(&item->bytes).data;
   item->id = (da_text){p, id};
   item->name = (da_text){p + id, name};

@@ -8,7 +8,11 @@
 /* How many calls the wire object has. */
 size_t da_tool_calls_count(da_text message);
 
-/* One of them, decoded into the bytes of `text`. */
+/* DA_EINVAL: one of them has no function with a name, and cannot be told. */
+int da_tool_calls_check(da_text message, da_err *err);
+
+/* One of them, decoded into `bytes`. Arguments that are no string, as a
+** provider of the user's own may give them, are their JSON. */
 typedef struct da_tool_calls_item {
   da_buf bytes;
   da_text id, name, arguments;

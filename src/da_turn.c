@@ -107,7 +107,7 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
                    da_err *err) {
   da_history messages;
   da_turn *t;
-  int code = da_agent_unfinished(a, &messages, err);
+  int code = da_agent_unfinished(a, &messages, 1, err);
   if (code)
     return code;
   da_agent_forget_failed(a);
@@ -117,8 +117,8 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
     return da_nomem(err);
   }
   t->messages = messages;
-  da_turn_resume_calls(t);
-  if (t->state != DA_TURN_CALLING)
+  code = da_turn_resume_calls(t, err);
+  if (!code && t->state != DA_TURN_CALLING)
     code = da_turn_ask(t, err);
   return started(out, t, code, err);
 }
@@ -260,7 +260,7 @@ static int remember(da_turn *t, da_err *err) {
 
 int da_turn_keep(da_turn *t, da_err *err) {
   da_agent *a = t->agent;
-  int code = remember(t, err);
+  int code = remember(t, err), dropped;
   if (code) {
     tell_failure(a, err);
     return code;
@@ -272,8 +272,9 @@ int da_turn_keep(da_turn *t, da_err *err) {
   da_agent_log(
       a, DA_DEBUG, NULL, "answered: %zu bytes, finish reason %s, %lld tokens",
       t->answer.text.len, a->answer.finish_reason, (long long)a->last.total);
-  da_agent_journal_drop(a, da_message_id(da_history_at(&t->messages, 0)));
-  if (da_agent_remembers(a))
+  dropped =
+      da_agent_journal_drop(a, da_message_id(da_history_at(&t->messages, 0)));
+  if (dropped || da_agent_remembers(a))
     da_agent_changed(a);
   return DA_OK;
 }

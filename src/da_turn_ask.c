@@ -102,14 +102,20 @@ static int begin(da_turn *t, da_request *r, da_err *err) {
                           t->delta ? hear : NULL, t, err);
 }
 
+int da_turn_check_time(const da_turn *t, da_err *err) {
+  return da_left(t->deadline) > 0
+             ? DA_OK
+             : da_fail(err, DA_ETIMEOUT, "the turn is not over after %g s",
+                       t->agent->settings.timeouts.total);
+}
+
 int da_turn_ask(da_turn *t, da_err *err) {
   const da_settings *s = &t->agent->settings;
   da_request r;
   da_buf members;
   int code = check_choice(s, err);
-  if (!code && da_left(t->deadline) <= 0)
-    code = da_fail(err, DA_ETIMEOUT, "the turn is not over after %g s",
-                   s->timeouts.total);
+  if (!code)
+    code = da_turn_check_time(t, err);
   if (code)
     return code;
   memset(&r, 0, sizeof r);

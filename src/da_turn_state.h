@@ -33,12 +33,16 @@ struct da_turn {
 /* da_turn_ask.c: begins the next request. */
 int da_turn_ask(da_turn *t, da_err *err);
 
-/* da_turn_tools.c: whether the answer may call tools: DA_ETOOLLIMIT ...; then
-** its calls become part of the turn. */
+/* DA_ETIMEOUT once the whole should be over. */
+int da_turn_check_time(const da_turn *t, da_err *err);
+
+/* da_turn_tools.c: whether the answer may call tools: DA_ETOOLLIMIT,
+** DA_ETRUNCATED ...; then its calls become part of the turn. */
 int da_turn_begin_calls(da_turn *t, da_err *err);
 
-/* Goes on with the calls that a turn of before has not finished, if any. */
-void da_turn_resume_calls(da_turn *t);
+/* Goes on with the calls that a turn of before has not finished, if any.
+** DA_ECORRUPT. */
+int da_turn_resume_calls(da_turn *t, da_err *err);
 
 /* Runs the next call; 1: all have results, 0: not yet. */
 int da_turn_call(da_turn *t, da_err *err);

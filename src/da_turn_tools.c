@@ -1,5 +1,6 @@
 /* da_turn_tools.c - the tool calls of a turn (floor 5): each gets one result,
 ** in order. What goes wrong in a tool is told to the model, as a result. */
+#include <stdio.h>
 #include <string.h>
 
 #include "da_clock.h"
@@ -17,11 +18,28 @@ static size_t answered(const da_turn *t) {
   return t->messages.len - t->asked - 1;
 }
 
+/* Nothing is run of an answer that is not whole, or cannot be understood. */
+static int check_whole(const da_answer *a, da_err *err) {
+  if (strcmp(a->finish_reason, "length") == 0)
+    return da_fail(err, DA_ETRUNCATED,
+                   "the answer was cut in the middle of its tool calls "
+                   "(finish reason length)");
+  if (strcmp(a->finish_reason, "content_filter") == 0)
+    return da_fail(err, DA_EFILTER,
+                   "the service's filter cut an answer with tool calls");
+  return DA_OK;
+}
+
 int da_turn_begin_calls(da_turn *t, da_err *err) {
   const da_settings *s = &t->agent->settings;
+  const da_text message = da_buf_text(&t->answer.message);
   da_message *m;
-  int code = da_message_answer(&m, da_buf_text(&t->answer.message),
-                               da_buf_text(&t->answer.raw_usage), err);
+  int code = check_whole(&t->answer, err);
+  if (!code && da_tool_calls_check(message, err))
+    code = err->code = DA_EPROVIDER;
+  if (!code)
+    code =
+        da_message_answer(&m, message, da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   if (da_history_append(&t->messages, m))
@@ -35,34 +53,47 @@ int da_turn_begin_calls(da_turn *t, da_err *err) {
   return DA_OK;
 }
 
-void da_turn_resume_calls(da_turn *t) {
+/* The rounds of before count. */
+static int look_back(da_turn *t, da_err *err) {
+  for (size_t i = 0; i < t->messages.len; i++) {
+    da_text m = da_message_json(da_history_at(&t->messages, i));
+    if (da_tool_calls_check(m, err))
+      return err->code = DA_ECORRUPT;
+    if (da_tool_calls_count(m))
+      t->round++;
+  }
+  return DA_OK;
+}
+
+int da_turn_resume_calls(da_turn *t, da_err *err) {
   size_t n = t->messages.len;
+  if (look_back(t, err))
+    return err->code;
   while (n > 0 &&
          da_message_role(da_history_at(&t->messages, n - 1)) == DA_ROLE_TOOL)
     n--;
   if (n == 0)
-    return;
+    return DA_OK;
   t->asked = n - 1;
   t->doubtful = da_tool_calls_count(calls_of(t));
-  if (answered(t) < t->doubtful) {
-    t->round = 1;
+  if (answered(t) < t->doubtful)
     t->state = DA_TURN_CALLING;
-  }
+  return DA_OK;
 }
 
 /* ---- one call ---- */
 
+/* As many of them as there is room for are named. */
 static int unknown_tool(const da_turn *t, da_text name, da_err *why) {
   const da_toolbox *tools = &t->agent->settings.tools;
-  da_buf list;
-  da_buf_init(&list, 400);
-  for (size_t i = 0; i < tools->count; i++)
-    da_buf_printf(&list, "%s%s", i ? ", " : "", tools->items[i]->tool.name);
-  da_fail(why, DA_ENOTFOUND, "there is no tool '%.*s'; there are: %s",
-          (int)(name.len > 64 ? 64 : name.len), name.data,
-          da_buf_text(&list).data);
-  da_buf_dispose(&list);
-  return why->code;
+  char list[400] = "";
+  size_t used = 0;
+  for (size_t i = 0; i < tools->count && used < sizeof list; i++)
+    used += (size_t)snprintf(
+        list + used, sizeof list - used, "%s%s",
+        i ? ", " : "; there are: ", tools->items[i]->tool.name);
+  return da_fail(why, DA_ENOTFOUND, "there is no tool '%.*s'%s",
+                 (int)(name.len > 64 ? 64 : name.len), name.data, list);
 }
 
 /* Empty arguments are those of a tool that has none. */
@@ -92,33 +123,53 @@ static double time_left(const da_turn *t) {
                                    : left;
 }
 
-static int run(da_turn *t, da_tool_entry *e, const da_tool_call *call,
+static int run(const da_turn *t, const da_tool *tool, const da_tool_call *call,
                da_tool_result *result, da_err *why) {
   da_text text;
   int code;
-  e->refs++; /* it may be replaced meanwhile */
   da_err_clear(why);
-  code = e->tool.run(e->tool.ctx, call, result, why);
-  da_tool_unref(e);
-  if (code && why->code != code)
-    return da_fail(why, code, "the tool failed (%s)", da_code_name(code));
-  if (code)
+  code = tool->run(tool->ctx, call, result, why);
+  if (code && why->code == code)
     return code;
   if (result->text.failed == DA_ETOOLARGE)
     return da_fail(why, DA_ETOOLARGE, "the result is larger than %zu bytes",
                    t->agent->settings.limits.result);
+  if (code)
+    return da_fail(why, code, "the tool failed (%s)", da_code_name(code));
   text = da_buf_text(&result->text);
   if (da_utf8_check(text.data, text.len) != text.len)
     return da_fail(why, DA_EUTF8, "the result is not valid UTF-8");
   return result->text.failed;
 }
 
+/* What may run, does, if there is nobody who does not want it. */
+static int ask_and_run(const da_turn *t, const da_tool *tool,
+                       da_tool_call *call, da_tool_result *result, int *fatal,
+                       da_err *why) {
+  const da_settings *s = &t->agent->settings;
+  int code = DA_OK;
+  if (s->approve) {
+    da_err_clear(why);
+    code = s->approve(s->approve_ctx, call, why);
+    *fatal = code && code != DA_EREFUSED;
+  }
+  /* Whoever was asked may have taken his time. */
+  if (!code) {
+    code = da_turn_check_time(t, why);
+    *fatal = code != DA_OK;
+  }
+  call->seconds = time_left(t);
+  if (!code)
+    code = run(t, tool, call, result, why);
+  *fatal |= code == DA_ENOMEM && result->text.failed == DA_ENOMEM;
+  return code;
+}
+
 /* DA_OK with a result, or why there is none, which the model is told; *fatal:
 ** the turn cannot go on instead. */
-static int attempt(da_turn *t, da_tool_call *call, size_t i,
+static int attempt(const da_turn *t, da_tool_call *call, size_t i,
                    da_tool_result *result, int *fatal, da_err *why) {
-  const da_settings *s = &t->agent->settings;
-  da_tool_entry *e = da_toolbox_find(&s->tools, call->name);
+  da_tool_entry *e = da_toolbox_find(&t->agent->settings.tools, call->name);
   int code;
   if (!e)
     return unknown_tool(t, call->name, why);
@@ -126,15 +177,11 @@ static int attempt(da_turn *t, da_tool_call *call, size_t i,
     return da_fail(why, DA_ECANCELLED,
                    "the call was interrupted: it may or may not have been "
                    "carried out");
+  e->refs++; /* it may be replaced meanwhile */
   code = check_arguments(&e->tool, &call->arguments, why);
-  if (!code && s->approve) {
-    da_err_clear(why);
-    code = s->approve(s->approve_ctx, call, why);
-    *fatal = code && code != DA_EREFUSED;
-  }
   if (!code)
-    code = run(t, e, call, result, why);
-  *fatal |= code == DA_ENOMEM && result->text.failed == DA_ENOMEM;
+    code = ask_and_run(t, &e->tool, call, result, fatal, why);
+  da_tool_unref(e);
   return code;
 }
 

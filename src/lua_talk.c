@@ -1,4 +1,5 @@
 /* lua_talk.c - ask and stream (floor 7). */
+#include "da_clock.h"
 #include "da_turn.h"
 #include "lua_agent.h"
 #include "lua_content.h"
@@ -117,36 +118,47 @@ static int take_answer(lua_State *L, const l_agent *a, da_turn *t,
 }
 
 /* nil and the error, which has what there was of an answer, and of a turn with
-** tools. */
-static int fail_turn(lua_State *L, l_agent *a, const da_err *err) {
+** tools, if this one was `begun`. */
+static int fail_turn(lua_State *L, l_agent *a, int begun, const da_err *err) {
   da_text partial = da_agent_partial(a->agent);
   l_fail(L, err);
-  if (partial.len) {
+  if (begun && partial.len) {
     lua_pushlstring(L, partial.data, partial.len);
     lua_setfield(L, -2, "text");
   }
-  if (a->agent->fragments.len) {
+  if (begun && a->agent->fragments.len) {
     l_history_push(L, &a->agent->fragments);
     lua_setfield(L, -2, "messages");
   }
   return 2;
 }
 
+/* Steps until it is over, or the tool is that asks this agent. */
+static int drive(const l_runtime *r, da_turn *t, da_err *err) {
+  int code;
+  do {
+    double left = r->deadline > 0 ? da_left(r->deadline) : DA_NEVER;
+    if (left <= 0)
+      return da_fail(err, DA_ETIMEOUT, "the tool that asks has no time left");
+    code = da_turn_step(t, left < 3600 ? left : 3600, err);
+  } while (code == 0);
+  return code;
+}
+
 /* Drives the turn that was begun, with `code`, to its end. */
 static int finish(lua_State *L, l_agent *a, da_turn **t, l_frame before,
                   int code, da_err *err) {
-  if (code)
-    *t = NULL;
+  const int begun = code == DA_OK;
+  if (begun)
+    code = drive(a->runtime, *t, err);
   else
-    do
-      code = da_turn_step(*t, 3600, err);
-    while (code == 0);
+    *t = NULL;
   if (code == 1)
     code = take_answer(L, a, *t, err);
   l_leave(a->runtime, before);
   da_turn_free(*t);
   *t = NULL;
-  return code ? fail_turn(L, a, err) : 1;
+  return code ? fail_turn(L, a, begun, err) : 1;
 }
 
 /* What is asked: a text, or the wire text of a message in a buffer. */

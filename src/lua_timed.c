@@ -25,6 +25,8 @@ int l_timed_call(l_runtime *r, lua_State *L, int nargs, double seconds) {
   int mask = lua_gethookmask(L), count = lua_gethookcount(L), status;
   double before = r->deadline;
   r->deadline = da_deadline(seconds);
+  if (before > 0 && before < r->deadline) /* within another such function */
+    r->deadline = before;
   lua_sethook(L, count_hook, LUA_MASKCOUNT, 1000);
   status = lua_pcall(L, nargs, 0, 0);
   lua_sethook(L, hook, mask, count);

@@ -90,19 +90,24 @@ static void push_tools(lua_State *L) {
 /* Hands the tool over to the core, with its table, which is at the top, as
 ** what its function is found by. */
 static void give(lua_State *L, l_agent *a, da_tool *tool) {
+  const void *table = lua_topointer(L, -1);
   l_tool *t;
   da_err err;
   int code;
-  l_owner_set(L, lua_topointer(L, -1), -1); /* may raise */
+  l_owner_set(L, table, -1); /* may raise */
   t = malloc(sizeof *t);
   if (!t)
     l_raise_nomem(L);
   t->runtime = a->runtime;
-  t->table = lua_topointer(L, -1);
+  t->table = table;
   tool->run = l_tool_run;
   tool->drop = tool_drop;
   tool->ctx = t;
   code = da_agent_add_tool(a->agent, tool, &err);
+  if (code) { /* it is not needed, then */
+    lua_pushnil(L);
+    lua_rawsetp(L, -3, table);
+  }
   if (code == DA_ENOMEM)
     l_raise_nomem(L);
   if (code)
@@ -300,7 +305,7 @@ static int l_unfinished_turn(lua_State *L) {
   da_history turn;
   da_err err;
   l_frame before = l_agent_enter(L, a);
-  int code = da_agent_unfinished(a->agent, &turn, &err), status;
+  int code = da_agent_unfinished(a->agent, &turn, 0, &err), status;
   l_leave(a->runtime, before);
   if (code == DA_ENOTFOUND) {
     lua_pushnil(L);

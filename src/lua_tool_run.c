@@ -129,9 +129,11 @@ int l_tool_run(void *ctx, const da_tool_call *call, da_tool_result *result,
 static int l_approve(lua_State *L) {
   job *j = lua_touserdata(L, 1);
   lua_settop(L, 1);
-  if (l_owner_get(L, j->owner) != LUA_TUSERDATA ||
-      lua_getiuservalue(L, -1, L_ON_TOOL_CALL) == LUA_TNIL)
-    return 0;
+  if (l_owner_get(L, j->owner) != LUA_TUSERDATA)
+    return luaL_error(L, "the agent is being collected");
+  lua_getiuservalue(L, -1, L_ON_TOOL_CALL);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
   push_context(L, j->call);
   l_json_push(L, j->call->arguments);
   lua_setfield(L, -2, "arguments");
@@ -160,7 +162,7 @@ int l_tool_approve(void *ctx, const da_tool_call *call, da_err *err) {
   status = lua_pcall(L, 1, 0, 0);
   if (status != LUA_OK) {
     j.code = l_error_caught(L, status, DA_ECALLBACK, err);
-    if (j.code == DA_EREFUSED)
+    if (status != LUA_ERRMEM)
       err->code = j.code = DA_ECALLBACK;
     lua_pop(L, 1);
   }

@@ -1,6 +1,7 @@
 -- What goes wrong with a real server: which error it is, and that nothing of
 -- it stays behind.
 
+local deepagent = require "deepagent"
 local llama = require "e2e.llama"
 local process = require "support.process"
 
@@ -53,6 +54,14 @@ describe("a real server that", function()
     assert.equal(4, #agent:get_history())
   end)
 
+  it("cannot see", function()
+    local err = fails("server", { retry = false }, { "What is it?",
+      deepagent.image_url "data:image/png;base64,iVBORw0KGgo=" })
+    assert.equal(500, err.status)
+    assert.is_truthy(err.message:find("image input is not supported", 1, true),
+      err.message)
+  end)
+
   it("wants another key", function()
     local open = server
     server = llama.start("--api-key right")
@@ -88,6 +97,7 @@ describe("a real server that", function()
     assert.is_truthy(err.code == "network" or err.code == "truncated",
       tostring(err))
     assert.is_true(#heard >= 3)
+    assert.equal(table.concat(heard), err.text)
     assert.equal(0, #agent:get_history())
     text, err = agent:ask("Are you there?")
     assert.is_nil(text)
@@ -96,14 +106,15 @@ describe("a real server that", function()
 
   it("falls silent in mid-answer", function()
     local agent = server:agent { memory = true, extra = llama.endless,
-      timeout = { idle = 1, total = 60 } }
-    local heard = 0
-    local text, err = agent:stream("Hello", function()
-      heard = heard + 1
-      if heard == 3 then server:kill("STOP") end
+      timeout = { idle = 3, total = 60 } }
+    local heard = {}
+    local text, err = agent:stream("Hello", function(delta)
+      heard[#heard + 1] = delta
+      if #heard == 3 then server:kill("STOP") end
     end)
     server:kill("CONT")
     assert.is_nil(text)
+    assert.equal(table.concat(heard), err.text)
     assert.equal("timeout", err.code, tostring(err))
     assert.equal(0, #agent:get_history())
     server:wait_idle()

@@ -2,7 +2,7 @@
 --
 --   local server = llama.start("--api-key secret")   -- or without
 --   server.url                  -- "http://127.0.0.1:34567/v1"
---   server:agent { seed = 2 }   -- deepagent.new for it
+--   server:agent { seed = 2 }   -- one that talks to it
 --   server:idle()               -- whether it has nothing to do, as it tells
 --   server:tokens(messages)     -- how many it counts
 --   server:worked()             -- how often it has computed since its start
@@ -38,11 +38,11 @@ local words = "%s --model %s --alias bigram --host 127.0.0.1 --port 0"
   .. " --ctx-size 4096 --parallel 2 --threads 1 --jinja --slots --metrics"
   .. " --no-ui --no-warmup --context-shift --offline %s"
 
--- With the same seed the same answers; other seeds would do, too.
+-- With the same seed the same answers.
 function llama:agent(options)
-  local all = { model = "bigram", base_url = self.url, timeout = 60, seed = 1 }
+  local all = { base_url = self.url, timeout = 60, seed = 1 }
   for name, value in pairs(options or {}) do all[name] = value end
-  return deepagent.new(all)
+  return deepagent.llamacpp("bigram", all)
 end
 
 -- Asks less and less often, 60 s at most: it looks whether anybody still waits

@@ -91,6 +91,15 @@ describe("a real server", function()
       agent:last().usage.prompt_tokens)
   end)
 
+  it("is asked in several parts", function()
+    local agent = server:agent { memory = true }
+    assert(agent:ask { "Hello,", "Grüße" })
+    local question = agent:get_history()[1]
+    assert.equal(2, #question.content)
+    assert.equal(server:tokens { { role = "user",
+      content = "Hello,\nGrüße" } }, agent:last().usage.prompt_tokens)
+  end)
+
   it("takes members of its own", function()
     local agent = server:agent { extra = { grammar = 'root ::= "yes"' } }
     assert.equal("yes", assert(agent:ask("Is it?")))

@@ -33,7 +33,7 @@ describe("a real server", function()
     local server <close> = llama.start()
     local agent = deepagent.new { model = "away", memory = true, retry = false,
       base_url = absent:format(process.free_port()), timeout = 60 }
-      :with_fallback(server:agent { model = "here" })
+      :with_fallback(server:agent())
     assert(agent:ask("Hello"))
     assert.equal("bigram", agent:last().model)
     assert.equal(2, #agent:get_history())

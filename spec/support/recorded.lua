@@ -203,7 +203,7 @@ local function ask(a, turn, verb, heard)
 end
 
 --- What came of the conversation is what was recorded. `verbs`: which to use
---- in the place of which.
+--- in the place of which. Returns the agent.
 local function play(c, url, verbs, where)
   local rounds, ran, a
   local function run(arguments, context)
@@ -246,18 +246,22 @@ local function play(c, url, verbs, where)
     end
     assert.same(expected, ran, at)
   end
+  return a
 end
 
---- Plays a recording at `url`, the replay server's for it.
+--- Plays a recording at `url`, the replay server's for it; calls `skip` for
+--- a request that we cannot make. Returns its last agent.
 function recorded.play(recording, url, verbs, skip)
+  local agent
   for i, conversation in ipairs(recording.conversations) do
     local where = ("%s, conversation %d"):format(recording.name, i)
     if conversation.skipped then
       skip()
     else
-      play(conversation, url, verbs, where)
+      agent = play(conversation, url, verbs, where)
     end
   end
+  return agent
 end
 
 return recorded
