@@ -62,7 +62,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")]]
 
   local function play(recording, way)
     local path = "/" .. recording.name
-    return recorded.play(recording, ("http://127.0.0.1:%d%s"):format(port, path),
+    local url = ("http://127.0.0.1:%d%s"):format(port, path)
+    return recorded.play(recording, url,
       way.swapped and swapped or verbs, function()
         http.request(port, "POST", path .. "/skipped", "{}")
       end)

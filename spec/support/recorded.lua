@@ -169,7 +169,8 @@ local function check_calls(expected, message, where)
   assert.equal(#expected, #calls, where)
   for i, call in ipairs(expected) do
     assert.same({ call.id, call.name, call.arguments },
-      { calls[i].id, calls[i]["function"].name, calls[i]["function"].arguments },
+      { calls[i].id, calls[i]["function"].name,
+        calls[i]["function"].arguments },
       where)
   end
 end
