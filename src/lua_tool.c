@@ -96,8 +96,10 @@ static void give(lua_State *L, l_agent *a, da_tool *tool) {
   int code;
   l_owner_set(L, table, -1); /* may raise */
   t = malloc(sizeof *t);
-  if (!t)
+  if (!t) {
     l_raise_nomem(L);
+    return;
+  }
   t->runtime = a->runtime;
   t->table = table;
   tool->run = l_tool_run;
