@@ -307,7 +307,7 @@ static int l_unfinished_turn(lua_State *L) {
   da_history turn;
   da_err err;
   l_frame before = l_agent_enter(L, a);
-  int code = da_agent_unfinished(a->agent, &turn, 0, &err), status;
+  int code = da_agent_unfinished(a->agent, &turn, &err), status;
   l_leave(a->runtime, before);
   if (code == DA_ENOTFOUND) {
     lua_pushnil(L);
