@@ -111,8 +111,6 @@ static int check_arguments(const da_tool *tool, da_text *arguments,
   da_json_init(&j, *arguments);
   if (da_json_peek(&j) != DA_JSON_OBJECT)
     return da_fail(why, DA_EINVAL, "the arguments must be a JSON object");
-  if (!tool->parameters)
-    return DA_OK;
   schema.len = strlen(tool->parameters);
   return da_schema_validate(schema, *arguments, why);
 }
