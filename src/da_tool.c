@@ -68,8 +68,7 @@ void da_tool_unref(da_tool_entry *e) {
 
 static const char *parameters_of(const da_tool *t) {
   return t->parameters ? t->parameters
-                       : "{\"type\":\"object\",\"properties\":{},"
-                         "\"additionalProperties\":false}";
+                       : "{\"type\":\"object\",\"properties\":{}}";
 }
 
 static int put_definition(da_buf *out, const da_tool *t) {
