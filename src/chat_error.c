@@ -236,10 +236,16 @@ static const char *find_secret(const chat_reply *r, da_text t, size_t *len) {
   return at;
 }
 
+/* Nothing that is shown is so long; of secrets there may be as many as fit, and
+** each is looked for anew. */
+#define SHOWN_MOST 4096
+
 /* Appends `text` with each secret replaced. */
 static void put_masked(da_buf *out, const chat_reply *r, da_text text) {
   const char *at;
   size_t len;
+  if (text.len > SHOWN_MOST)
+    text.len = SHOWN_MOST;
   while ((at = find_secret(r, text, &len))) {
     da_buf_put(out, text.data, (size_t)(at - text.data));
     da_buf_puts(out, "***");
