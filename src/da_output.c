@@ -201,19 +201,15 @@ static int is_refusal(da_answer *answer) {
 }
 
 static int check_end(da_answer *answer, da_err *err) {
-  static const char *const cut[] = {"length", "model_length", "max_tokens"};
+  int code = da_finish_check(answer->finish_reason);
   if (is_refusal(answer))
     return da_fail(err, DA_EREFUSED, "the model refused to answer");
-  for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
-    if (strcmp(answer->finish_reason, cut[i]) == 0)
-      return da_fail(
-          err, DA_ETRUNCATED,
-          "the answer was cut: it reached the most tokens there may "
-          "be");
-  if (strcmp(answer->finish_reason, "content_filter") == 0)
-    return da_fail(err, DA_EFILTER,
-                   "the service's content filter cut the answer");
-  return DA_OK;
+  if (code == DA_ETRUNCATED)
+    da_fail(err, code, "the answer was cut (finish reason %s)",
+            answer->finish_reason);
+  else if (code)
+    da_fail(err, code, "the service's content filter cut the answer");
+  return code;
 }
 
 static int fits(const da_output *o, da_text json, da_err *err) {
