@@ -71,7 +71,7 @@ static const choice no_choice = {
 typedef struct chunk {
   value error, usage, model, groq;
   choice first; /* the one with index 0 */
-  int has_first;
+  int has_first, has_choices;
   da_text choices; /* the array, if there are others in it; else data NULL */
 } chunk;
 
@@ -162,12 +162,13 @@ static void walk_choices(da_json *j, chunk *c) {
 static void walk_chunk(da_json *j, chunk *c) {
   da_text key;
   c->error = c->usage = c->model = c->groq = absent;
-  c->has_first = 0;
+  c->has_first = c->has_choices = 0;
   c->choices.data = NULL;
   while (da_json_member(j, &key) == 1) {
-    if (IS("choices"))
+    if (IS("choices")) {
+      c->has_choices = 1;
       walk_choices(j, c);
-    else if (IS("usage"))
+    } else if (IS("usage"))
       take(j, &c->usage);
     else if (IS("model"))
       take(j, &c->model);
@@ -343,7 +344,7 @@ static da_text trim(da_text t) {
 
 static int on_event(void *ctx, const da_sse_event *event) {
   chat_stream *s = ctx;
-  da_text data = trim(event->data);
+  da_text data = trim(event->data), error;
   da_json j;
   chunk c;
   if (!data.len)
@@ -361,6 +362,8 @@ static int on_event(void *ctx, const da_sse_event *event) {
   walk_chunk(&j, &c);
   if (!da_json_end(&j))
     return other_value(s, data);
+  if (!c.has_choices && chat_find_error(data, &error))
+    return chat_service_error(s->reply, error, s->err);
   return add_chunk(s, &c);
 }
 

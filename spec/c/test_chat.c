@@ -254,6 +254,14 @@ static void errors_in_a_200(void) {
   check_refused("{\"error\":{\"code\":422}}", DA_EAPI, 0);
   check_refused("{\"error\":{\"code\":404}}", DA_ENOTFOUND, 0);
   check_refused("{\"error\":{\"code\":700}}", DA_EAPI, 0);
+  check_refused("{\"object\":\"error\",\"message\":\"no such model\","
+                "\"code\":404}",
+                DA_ENOTFOUND, 0);
+  check_refused("{\"object\":\"error\",\"message\":\"boom\"}", DA_EAPI, 0);
+  check_refused("[{\"code\":429,\"message\":\"slow\",\"choices\":null}]",
+                DA_ERATE, 1);
+  check_refused("{\"code\":\"x\",\"message\":\"\"}", DA_EPROTOCOL, 0);
+  check_refused("{\"message\":\"x\"}", DA_EPROTOCOL, 0);
 }
 
 /* ---- errors ---- */

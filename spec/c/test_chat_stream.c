@@ -303,6 +303,9 @@ static void broken_streams(void) {
   check_broken("event: error\ndata: {\"message\":\"x\"}\n\n", DA_EAPI, 0);
   check_broken("event: error\ndata: out of luck\n\n", DA_EAPI, 0);
   check_broken("data: [{\"error\":{\"code\":429}}]\n\n", DA_ERATE, 1);
+  check_broken(SAY("a") "data: {\"object\":\"error\",\"message\":\"x\","
+                        "\"code\":503}\n\n" DONE,
+               DA_ESERVER, 1);
   check_broken("data: {\"choices\":[{\"error\":{\"code\":502},"
                "\"finish_reason\":\"error\"}]}\n\n",
                DA_ESERVER, 1);
