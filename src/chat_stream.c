@@ -267,7 +267,13 @@ static void add_further(chat_stream *s, da_text choices) {
       chat_more_add(&s->more, n, one);
 }
 
+/* The last one counts, but for an empty one, which counts nothing. */
 static int keep_usage(chat_stream *s, da_text usage) {
+  da_json j;
+  da_text key;
+  da_json_init(&j, usage);
+  if (!da_json_object(&j) || da_json_member(&j, &key) != 1)
+    return DA_OK;
   da_buf_reset(&s->usage);
   da_buf_put(&s->usage, usage.data, usage.len);
   return da_buf_check(&s->usage, "the usage", s->err);

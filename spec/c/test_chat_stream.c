@@ -268,6 +268,13 @@ static void streamed_usage(void) {
   CHECK_STR(da_buf_text(&o.a.raw_usage).data,
             "{\"prompt_tokens\":3 ,\"completion_tokens\":4}");
   dispose(&o);
+  run_stream(&o,
+             SAY("a") "data: {\"choices\":[],\"usage\":{\"total_tokens\":7}}"
+                      "\n\ndata: {\"choices\":[],\"usage\":{ }}\n\n" DONE,
+             0);
+  CHECK_INT(o.a.usage.total, 7);
+  CHECK_STR(da_buf_text(&o.a.raw_usage).data, "{\"total_tokens\":7}");
+  dispose(&o);
   run_stream(&o, SAY("a") DONE, 0); /* never */
   CHECK_INT(o.a.has_usage, 0);
   CHECK_INT(o.a.raw_usage.len, 0);
