@@ -39,8 +39,11 @@ void da_answer_reset(da_answer *a) {
 ** off within the service: Mistral and OpenRouter, DeepSeek. */
 int da_finish_check(const char *finish_reason) {
   static const char *const cut[] = {
-      "length", "model_length", "max_tokens",
-      "error",  "insufficient_system_resource",
+      "length",
+      "model_length",
+      "max_tokens",
+      "error",
+      "insufficient_system_resource",
   };
   for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
     if (strcasecmp(finish_reason, cut[i]) == 0)
