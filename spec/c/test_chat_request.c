@@ -290,6 +290,10 @@ static void a_proxy(void) {
   CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
   CHECK(is_secret(&c, "hunter2"));
   chat_options_dispose(&c);
+  o.proxy = "user:hunter2:again:@proxy.example";
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK(is_secret(&c, "hunter2:again:"));
+  chat_options_dispose(&c);
   o.base_url = text("http://127.0.0.1/v1");
   CHECK_INT(chat_options_copy(&c, &o, &err), DA_EURL);
   chat_options_dispose(&c);
