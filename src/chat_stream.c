@@ -26,6 +26,7 @@ void chat_stream_init(chat_stream *s, const chat_reply *reply,
   chat_calls_init(&s->calls, answer->message.cap);
   chat_logprobs_init(&s->logprobs, answer->logprobs.cap);
   chat_more_init(&s->more, answer->choices.cap);
+  chat_extra_init(&s->extra, answer->message.cap);
   da_buf_init(&s->usage, cap);
 }
 
@@ -37,6 +38,7 @@ void chat_stream_dispose(chat_stream *s) {
   chat_calls_dispose(&s->calls);
   chat_logprobs_dispose(&s->logprobs);
   chat_more_dispose(&s->more);
+  chat_extra_dispose(&s->extra);
   da_buf_dispose(&s->usage);
 }
 
@@ -53,6 +55,7 @@ typedef struct choice {
   value index, finish_reason, error, logprobs;
   value content, refusal, reasoning, reasoning_content; /* of its delta */
   value tool_calls, function_call;
+  da_text odd; /* the delta, if there are others in it; else data NULL */
 } choice;
 
 static const choice no_choice = {
@@ -66,6 +69,7 @@ static const choice no_choice = {
     .reasoning_content = {DA_JSON_BAD, {NULL, 0}},
     .tool_calls = {DA_JSON_BAD, {NULL, 0}},
     .function_call = {DA_JSON_BAD, {NULL, 0}},
+    .odd = {NULL, 0},
 };
 
 typedef struct chunk {
@@ -90,6 +94,8 @@ static void take(da_json *j, value *v) {
 }
 
 static void walk_delta(da_json *j, choice *c) {
+  const char *begin = j->p;
+  int others = 0;
   da_text key;
   if (!da_json_object(j)) {
     da_json_value(j, NULL);
@@ -109,8 +115,10 @@ static void walk_delta(da_json *j, choice *c) {
     else if (IS("function_call"))
       take(j, &c->function_call);
     else
-      da_json_value(j, NULL);
+      others |= da_json_value(j, NULL) > DA_JSON_NULL && !IS("role");
   }
+  c->odd.data = others ? begin : NULL;
+  c->odd.len = (size_t)(j->p - begin);
 }
 
 static void walk_choice(da_json *j, choice *c) {
@@ -227,6 +235,21 @@ static int add_calls(chat_stream *s, const choice *c) {
   return check_calls(s);
 }
 
+static int add_extra(chat_stream *s, da_text delta) {
+  int code;
+  if (!delta.data)
+    return DA_OK;
+  chat_extra_delta(&s->extra, delta);
+  code = s->extra.failed;
+  if (code == DA_ENOMEM)
+    return da_nomem(s->err);
+  if (code == DA_ETOOLARGE)
+    return chat_fail(s->reply, code, "the answer is too large", s->err);
+  return code ? chat_fail(s->reply, code,
+                          "the answer has too many unknown members", s->err)
+              : DA_OK;
+}
+
 static int add_choice(chat_stream *s, const choice *c) {
   da_answer *a = s->answer;
   int rc;
@@ -245,6 +268,8 @@ static int add_choice(chat_stream *s, const choice *c) {
   if (c->logprobs.type == DA_JSON_OBJECT)
     chat_logprobs_add(&s->logprobs, c->logprobs.raw);
   rc = add_calls(s, c);
+  if (rc == DA_OK)
+    rc = add_extra(s, c->odd);
   if (rc == DA_OK)
     rc = add_piece(s, &s->refusal, &c->refusal);
   if (rc == DA_OK)
@@ -435,6 +460,7 @@ static int build_message(chat_stream *s) {
   put_member(m, "refusal", &s->refusal);
   put_member(m, "reasoning_content", &s->reasoning_content);
   put_member(m, "reasoning", &s->reasoning);
+  chat_extra_put(&s->extra, m);
   if (a->calls) {
     da_buf_puts(m, ",\"tool_calls\":");
     chat_calls_put(&s->calls, m, chat_is_cut(a));

@@ -140,6 +140,51 @@ static void streamed_extras(void) {
                "A", SAYS("\"content\":\"A\",\"refusal\":\"no\xEF\xBF\xBD\""));
 }
 
+/* What nobody knows here is kept, as of an answer that comes whole. */
+static void unknown_members(void) {
+  check_stream(
+      CHUNK(
+          "\"reasoning_details\":[{\"type\":\"t\",\"text\":\"th\",\"index\":0,"
+          "\"format\":\"f\",\"x\":{\"y\":[1]}}],\"n\":1,\"u\":\"a\"")
+          CHUNK("\"reasoning_details\":[{\"type\":\"t\",\"text\":\"ink\","
+                "\"index\":"
+                "0,\"format\":\"f\"}],\"n\":12345678901234567890,\"u\":null")
+              CHUNK(
+                  "\"reasoning_details\":[{\"type\":\"t\",\"signature\":\"S="
+                  "\","
+                  "\"index\":0}, {\"type\":\"enc\",\"data\":\"D\",\"index\":0}"
+                  ", {\"a\":1}, {\"a\":2}, 7 ],\"u\":\"b\",\"none\":[]")
+                  SAY("a") STOP DONE,
+      "a",
+      SAYS("\"content\":\"a\",\"reasoning_details\":[{\"type\":\"t\",\"text\":"
+           "\"think\",\"index\":0,\"format\":\"f\",\"x\":{\"y\":[1]},"
+           "\"signature\":\"S=\"},{\"type\":\"enc\",\"data\":\"D\",\"index\":"
+           "0},"
+           "{\"a\":1},{\"a\":2},7],\"n\":12345678901234567890,\"u\":\"ab\""));
+  check_stream(
+      CHUNK("\"audio\":{\"id\":\"audio_1\",\"transcript\":\"Hel\"}") CHUNK(
+          "\"audio\":{\"id\":\"audio_1\",\"transcript\":\"lo\",\"data\":"
+          "\"AA\"}") CHUNK("\"audio\":{\"data\":\"BB\",\"expires_at\":5}")
+          CHUNK("\"v\":[1],\"w\":\"x\"") CHUNK("\"v\":{},\"w\":\"x\"") DONE,
+      "",
+      SAYS("\"content\":\"\",\"audio\":{\"id\":\"audio_1\",\"transcript\":"
+           "\"Hello\",\"data\":\"AABB\",\"expires_at\":5},\"v\":{},\"w\":"
+           "\"x\""));
+}
+
+static void too_many_unknown_members(void) {
+  da_buf body;
+  outcome o;
+  da_buf_init(&body, CAP);
+  for (int i = 0; i < 33; i++)
+    da_buf_printf(&body, CHUNK("\"m%d\":%d"), i, i);
+  da_buf_puts(&body, DONE);
+  run_stream(&o, body.data, 0);
+  CHECK_INT(o.code, DA_EPROTOCOL);
+  dispose(&o);
+  da_buf_dispose(&body);
+}
+
 static void streamed_details(void) {
   outcome o;
   run_stream(&o,
@@ -373,7 +418,7 @@ static void deep_chunks(void) {
                              "\"a\",\"x\":[[]]}}]}\n\n" STOP DONE;
   static const char around[] = "data: [[[[[[[]]]]]]]\n\n" SAY("a") STOP DONE;
   limited.depth = 6;
-  check_stream(deep, "a", SAYS("\"content\":\"a\""));
+  check_stream(deep, "a", SAYS("\"content\":\"a\",\"x\":[[]]"));
   check_failure(around, DA_EPROTOCOL, "not JSON: nested too deep at byte 7",
                 "");
   limited.depth = 5;
@@ -432,6 +477,8 @@ int main(void) {
   RUN(streamed_texts);
   RUN(streamed_surrogates);
   RUN(streamed_extras);
+  RUN(unknown_members);
+  RUN(too_many_unknown_members);
   RUN(streamed_details);
   RUN(further_choices);
   RUN(many_choices);
