@@ -306,6 +306,20 @@ describe("a turn in progress", function()
     assert.equal("done\ttrue\t4\ttrue\tfailed\n", output)
   end)
 
+  it("is not saved again and again where the store says timeout", function()
+    local saves = 0
+    local a = agent({ { call "f" }, "done" }, {
+      save = function()
+        saves = saves + 1
+        return nil, { code = "timeout", message = "the server is slow" }
+      end,
+      load = function() end, delete = function() end, list = function() end,
+    })
+    a:with_save_timeout(0.2):with_tool(returns "r")
+    assert.equal("done", a:ask "go")
+    assert.truthy(saves < 20, saves .. " saves")
+  end)
+
   it("may be closed, collected and cleared in the middle", function()
     local a = agent { { call "f" }, down }
     a:with_tool(returns "r")

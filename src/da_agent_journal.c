@@ -41,6 +41,13 @@ int da_agent_journal_drop(da_agent *a, da_text id) {
   return forget_abandoned(a, none) || dropped;
 }
 
+/* A store may answer that it came too late itself: that is a failure, and not
+** that nothing has come of it yet. */
+static int has_failed(const da_agent *a) {
+  da_err ignored;
+  return da_session_state(a->session, &ignored) == DA_SAVE_FAILED;
+}
+
 int da_agent_journal_saved(da_agent *a, double seconds) {
   da_err err;
   int code;
@@ -49,7 +56,7 @@ int da_agent_journal_saved(da_agent *a, double seconds) {
   code = da_agent_requeue(a, &err);
   if (!code)
     code = da_session_flush(a->session, seconds, &err);
-  if (code == DA_ETIMEOUT)
+  if (code == DA_ETIMEOUT && !has_failed(a))
     return 0;
   if (code)
     da_agent_log(a, DA_WARN, &err, "the unfinished turn was not saved: %s",
