@@ -203,6 +203,18 @@ describe("with_cache", function()
     assert.equal(1, #store:list())
   end)
 
+  it("keeps no answer that is not what was asked for", function()
+    local said = "sorry"
+    local a = deepagent.new { cache = store, json_mode = true,
+      provider = { complete = function() return said end } }
+    assert.equal("invalid_output", select(2, a:ask "hi").code)
+    said = "[1]"
+    assert.same({ 1 }, a:ask "hi")
+    said = "sorry"
+    assert.same({ 1 }, a:ask "hi")
+    assert.is_true(a:last().cached)
+  end)
+
   it("keeps no other service's answer as its own", function()
     server:script({ answers.failure(503, "x") }, "echo")
     local a = agent():with_fallback(deepagent.offline())

@@ -30,16 +30,18 @@ static int check_whole(const da_answer *a, da_err *err) {
   return DA_OK;
 }
 
+int da_turn_check_calls(const da_turn *t, da_err *err) {
+  int code = check_whole(&t->answer, err);
+  if (!code && da_tool_calls_check(da_buf_text(&t->answer.message), err))
+    code = err->code = DA_EPROVIDER;
+  return code;
+}
+
 int da_turn_begin_calls(da_turn *t, da_err *err) {
   const da_settings *s = &t->agent->settings;
-  const da_text message = da_buf_text(&t->answer.message);
   da_message *m;
-  int code = check_whole(&t->answer, err);
-  if (!code && da_tool_calls_check(message, err))
-    code = err->code = DA_EPROVIDER;
-  if (!code)
-    code =
-        da_message_answer(&m, message, da_buf_text(&t->answer.raw_usage), err);
+  int code = da_message_answer(&m, da_buf_text(&t->answer.message),
+                               da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   if (da_history_append(&t->messages, m))
