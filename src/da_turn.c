@@ -128,9 +128,10 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
 
 /* The turn as it is now is saved before anything else happens in it. */
 static int save_first(da_turn *t, da_turn_state next, da_err *err) {
+  double by = da_deadline(t->agent->settings.save_timeout);
   t->state = DA_TURN_SAVING;
   t->next = next;
-  t->saved_by = da_deadline(t->agent->settings.save_timeout);
+  t->saved_by = by < t->deadline ? by : t->deadline;
   return da_agent_journal(t->agent, &t->messages, t->begun, err);
 }
 

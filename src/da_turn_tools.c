@@ -165,7 +165,9 @@ static int ask_and_run(da_turn *t, const da_tool *tool, da_tool_call *call,
                        da_err *why) {
   const int saved = t->approved != NULL;
   int code = saved ? DA_OK : approve(t, call, fatal, why);
-  /* Whoever was asked may have taken his time. */
+  /* Whoever was asked may have taken his time. What is left is above 0, which
+  ** would be no limit, if it is looked at before it is checked. */
+  call->seconds = time_left(t);
   if (!code) {
     code = da_turn_check_time(t, why);
     *fatal = code != DA_OK;
@@ -176,7 +178,6 @@ static int ask_and_run(da_turn *t, const da_tool *tool, da_tool_call *call,
     return DA_TURN_TO_SAVE;
   }
   t->unsaved = !tool->idempotent;
-  call->seconds = time_left(t);
   if (!code)
     code = run(t, tool, call, result, why);
   *fatal |= code == DA_ENOMEM && result->text.failed == DA_ENOMEM;
