@@ -3,6 +3,7 @@
 local answers = require "support.answers"
 local child = require "support.child"
 local deepagent = require "deepagent"
+local disk = require "support.disk"
 local failing = require "support.failing"
 local models = require "support.models"
 local patience = require "support.patience"
@@ -201,6 +202,34 @@ describe("with_cache", function()
     assert.equal(0, #store:list())
     agent():ask "hi"
     assert.equal(1, #store:list())
+  end)
+
+  it("keeps no answer that is not what was asked for", function()
+    local said = "sorry"
+    local a = deepagent.new { cache = store, json_mode = true,
+      provider = { complete = function() return said end } }
+    assert.equal("invalid_output", select(2, a:ask "hi").code)
+    said = "[1]"
+    assert.same({ 1 }, a:ask "hi")
+    said = "sorry"
+    assert.same({ 1 }, a:ask "hi")
+    assert.is_true(a:last().cached)
+  end)
+
+  it("keeps no key, also none of the URL's query", function()
+    local directory = disk.temp()
+    local cache = deepagent.file_backend { path = directory }
+    local url = server.url .. "?key=" .. KEY
+    server:script({ answers.plain "x" }, "repeat")
+    for _, address in ipairs { url, url .. "1", url } do
+      agent({ base_url = address }, cache):ask "hi"
+    end
+    local found = disk.shell("grep -rl %s %s | wc -l", KEY, directory)
+    local files = disk.shell("ls %s | wc -l", directory)
+    disk.remove(directory)
+    assert.equal(2, count())
+    assert.equal("2", (files:gsub("%s", "")))
+    assert.equal("0", (found:gsub("%s", "")))
   end)
 
   it("keeps no other service's answer as its own", function()

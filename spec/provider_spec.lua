@@ -192,6 +192,25 @@ describe("a provider in Lua", function()
     assert.same({}, heard)
   end)
 
+  it("leaves what was heard of an answer that does not come", function()
+    local function say(_, on_delta)
+      on_delta "par"
+      on_delta "tial"
+      return nil, { code = "server", message = "down" }
+    end
+    assert.equal("partial", error_of(say, "stream", function() end).text)
+    assert.equal("par",
+      error_of(say, "stream", function() return false end).text)
+    assert.is_nil(error_of(function(_, on_delta)
+      on_delta "x"
+      return nil, "down"
+    end).text)
+    assert.equal("whole", acting(function(_, on_delta)
+      on_delta "part"
+      return "whole"
+    end):stream("x", function() end))
+  end)
+
   it("cannot go on after on_delta has ended the turn", function()
     for name, listener in pairs { cancelled = function() return false end,
       callback_error = function() error("enough", 0) end } do

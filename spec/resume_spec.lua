@@ -5,6 +5,7 @@ local deepagent = require "deepagent"
 local disk = require "support.disk"
 local json = require "dkjson"
 local lua_store = require "support.lua_store"
+local patience = require "support.patience"
 local tooled = require "support.tooled"
 
 local call, tool = tooled.call, tooled.tool
@@ -304,6 +305,36 @@ describe("a turn in progress", function()
       return words
     end)() })
     assert.equal("done\ttrue\t4\ttrue\tfailed\n", output)
+  end)
+
+  it("is waited for no longer than the turn may take", function()
+    local slow = require "test.slow"
+    package.preload["deepagent.backend.slow"] = function() return slow.open end
+    local a = agent({ { call "f" }, "done" }, "slow")
+    a:with_timeout { total = 0.3 }:with_save_timeout(200)
+      :with_tool(returns "r")
+    a:get_history()
+    slow.delay("save", 100000)
+    local done = patience.watch()
+    local text, err = a:ask "go"
+    slow.delay("save", 0)
+    assert.is_nil(text)
+    assert.equal("timeout", err.code)
+    done(0.3)
+  end)
+
+  it("is not saved again and again where the store says timeout", function()
+    local saves = 0
+    local a = agent({ { call "f" }, "done" }, {
+      save = function()
+        saves = saves + 1
+        return nil, { code = "timeout", message = "the server is slow" }
+      end,
+      load = function() end, delete = function() end, list = function() end,
+    })
+    a:with_save_timeout(0.2):with_tool(returns "r")
+    assert.equal("done", a:ask "go")
+    assert.truthy(saves < 20, saves .. " saves")
   end)
 
   it("may be closed, collected and cleared in the middle", function()

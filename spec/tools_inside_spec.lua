@@ -31,6 +31,26 @@ describe("a tool", function()
     assert.equal("Where?", heard.requests[1].messages[1].content)
   end)
 
+  it("that is stopped within another agent says just that", function()
+    local loop = function() while true do end end
+    for _, inside in ipairs {
+      function()
+        return deepagent.new { provider = { complete = loop } }:ask "x"
+      end,
+      function()
+        return (agent { function(_, on_delta) on_delta "x" end })
+          :stream("x", loop)
+      end,
+    } do
+      local a, model = agent { { call "f" }, "done" }
+      a:with_tool_timeout(0.05):with_tool(tool("f", inside))
+      assert.equal("done", a:ask "go")
+      local content = result(model)
+      assert.truthy(content:find("its time was over", 1, true)
+        or content:find("it took longer", 1, true), content)
+    end
+  end)
+
   it("may not use its own agent's turn", function()
     local a, model = agent { { call "f" }, "done" }
     a:with_memory()

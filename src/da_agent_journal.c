@@ -24,8 +24,19 @@ static int forget_abandoned(da_agent *a, da_text except) {
 int da_agent_journal(da_agent *a, const da_history *turn, size_t begun,
                      da_err *err) {
   da_text id = da_message_id(da_history_at(turn, 0));
+  int code;
   forget_abandoned(a, id);
-  if (da_journal_set(&a->journal, turn, begun))
+  code = da_journal_set(&a->journal, turn, begun);
+  if (code == DA_ETOOLARGE) {
+    /* It can be gone on with, but not kept; and what is kept of it does not
+    ** tell any more which calls were made. */
+    da_fail(err, code, "the unfinished turn is too large to be saved");
+    da_agent_log(a, DA_WARN, err, "%s", err->message);
+    if (da_journal_drop(&a->journal, id))
+      da_agent_changed(a);
+    return DA_OK;
+  }
+  if (code)
     return da_nomem(err);
   if (id.len < sizeof a->abandoned) {
     memcpy(a->abandoned, id.data, id.len);
@@ -41,6 +52,13 @@ int da_agent_journal_drop(da_agent *a, da_text id) {
   return forget_abandoned(a, none) || dropped;
 }
 
+/* A store may answer that it came too late itself: that is a failure, and not
+** that nothing has come of it yet. */
+static int has_failed(const da_agent *a) {
+  da_err ignored;
+  return da_session_state(a->session, &ignored) == DA_SAVE_FAILED;
+}
+
 int da_agent_journal_saved(da_agent *a, double seconds) {
   da_err err;
   int code;
@@ -49,7 +67,7 @@ int da_agent_journal_saved(da_agent *a, double seconds) {
   code = da_agent_requeue(a, &err);
   if (!code)
     code = da_session_flush(a->session, seconds, &err);
-  if (code == DA_ETIMEOUT)
+  if (code == DA_ETIMEOUT && !has_failed(a))
     return 0;
   if (code)
     da_agent_log(a, DA_WARN, &err, "the unfinished turn was not saved: %s",

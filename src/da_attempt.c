@@ -302,12 +302,15 @@ static int give_hit(da_attempt *t, da_err *err) {
   return code ? code : 1;
 }
 
-/* The name of the model, where a provider left it out, tells who answered.
-** What another service has answered is not kept as this one's. */
+/* The name of the model, where a provider left it out, tells who answered. */
 static void complete(da_attempt *t) {
   if (t->service && !t->answer->model[0])
     snprintf(t->answer->model, sizeof t->answer->model, "%s",
              settings(t)->model);
+}
+
+/* What another service has answered is not kept as this one's. */
+void da_attempt_keep(da_attempt *t) {
   if (!t->service)
     da_cache_keep(&t->cache, t->answer, da_left(t->deadline));
 }

@@ -19,6 +19,10 @@ int da_attempt_start(da_attempt **out, da_agent *a, const da_request *r,
 ** answer is there; 0: not yet; negative: it failed for good. */
 int da_attempt_step(da_attempt *t, double seconds, da_err *err);
 
+/* After a step has returned 1, of an answer that is found to be good: the cache
+** may have it. */
+void da_attempt_keep(da_attempt *t);
+
 /* Breaks it off if it was not done. NULL is fine. */
 void da_attempt_free(da_attempt *t);
 

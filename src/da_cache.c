@@ -37,13 +37,24 @@ static void put_messages(da_buf *out, const da_history *h, size_t from) {
   da_history_end(&it);
 }
 
+/* A key may stand in the query, and is for no file: what tells it from others
+** is kept. */
+static void put_url(da_buf *out, const char *url) {
+  const char *query = url ? strchr(url, '?') : NULL;
+  da_text place = {url ? url : "", url ? strcspn(url, "?") : 0};
+  put_string(out, ",\"url\":", place);
+  if (query)
+    da_buf_printf(out, ",\"query\":\"%016llx\"",
+                  (unsigned long long)da_hash(query, strlen(query), 0));
+}
+
 /* All that the answer depends on. Not whether it is streamed, and not the
 ** headers: they may be secret. */
 static void put_request(da_buf *out, const da_settings *s,
                         const da_provider *p, const da_request *r) {
   put_c_string(out, "{\"provider\":", p->ops->name);
   put_c_string(out, ",\"service\":", s->own ? NULL : s->service->name);
-  put_c_string(out, ",\"url\":", s->own ? NULL : s->base_url);
+  put_url(out, s->own ? NULL : s->base_url);
   put_string(out, ",\"model\":", r->model);
   put_string(out, ",\"system\":", r->system);
   da_buf_puts(out, ",\"members\":{");

@@ -11,7 +11,8 @@
 #include "da_history.h"
 
 /* Puts the turn, which is not empty, behind all others; what there was with
-** its id goes. DA_OK or DA_ENOMEM, and then nothing has changed. */
+** its id goes. DA_OK, or DA_ENOMEM or DA_ETOOLARGE, and then nothing has
+** changed. */
 int da_journal_set(da_buf *journal, const da_history *turn, size_t begun);
 
 /* Puts the turn in the place of the last one, from which it was read: by then

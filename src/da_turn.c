@@ -128,9 +128,10 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
 
 /* The turn as it is now is saved before anything else happens in it. */
 static int save_first(da_turn *t, da_turn_state next, da_err *err) {
+  double by = da_deadline(t->agent->settings.save_timeout);
   t->state = DA_TURN_SAVING;
   t->next = next;
-  t->saved_by = da_deadline(t->agent->settings.save_timeout);
+  t->saved_by = by < t->deadline ? by : t->deadline;
   return da_agent_journal(t->agent, &t->messages, t->begun, err);
 }
 
@@ -151,23 +152,29 @@ static void end_attempt(da_turn *t) {
   t->attempt = NULL;
 }
 
-/* Whether the provider could write down all of its answer. The text has a
-** block of its own from here on, be it empty: taking it cannot fail. */
+/* Whether the provider could write down all of its answer, and it is one that
+** will do: only such a one is kept for another time. The text has a block of
+** its own from here on, be it empty: taking it cannot fail. */
 static int check_answer(da_turn *t, da_err *err) {
   int code = da_buf_check(&t->answer.message, "the answer", err);
   da_buf_put(&t->answer.text, "", 0);
   if (!code)
     code = da_buf_check(&t->answer.text, "the answer", err);
-  return code ? code
-              : da_output_check(&t->agent->settings.output, &t->answer, err);
+  if (!code)
+    code = da_output_check(&t->agent->settings.output, &t->answer, err);
+  if (!code && t->answer.calls)
+    code = da_turn_check_calls(t, err);
+  if (!code)
+    da_attempt_keep(t->attempt);
+  return code;
 }
 
 static int step_asking(da_turn *t, double seconds, da_err *err) {
   int code = da_attempt_step(t->attempt, seconds, err);
   if (code != 1)
     return code;
-  end_attempt(t);
   code = check_answer(t, err);
+  end_attempt(t);
   if (code)
     return code;
   da_usage_add(&t->usage, &t->answer.usage);

@@ -39,8 +39,11 @@ int da_turn_ask(da_turn *t, da_err *err);
 /* DA_ETIMEOUT once the whole should be over. */
 int da_turn_check_time(const da_turn *t, da_err *err);
 
-/* da_turn_tools.c: whether the answer may call tools: DA_ETOOLLIMIT,
-** DA_ETRUNCATED ...; then its calls become part of the turn. */
+/* da_turn_tools.c: whether the answer's calls are whole, and can be understood:
+** DA_ETRUNCATED, DA_EFILTER, DA_EPROVIDER. */
+int da_turn_check_calls(const da_turn *t, da_err *err);
+
+/* Such calls become part of the turn. DA_ETOOLLIMIT: they are too many. */
 int da_turn_begin_calls(da_turn *t, da_err *err);
 
 /* Goes on with the calls that a turn of before has not finished, if any, of

@@ -31,16 +31,18 @@ static int check_whole(const da_answer *a, da_err *err) {
   return code;
 }
 
+int da_turn_check_calls(const da_turn *t, da_err *err) {
+  int code = check_whole(&t->answer, err);
+  if (!code && da_tool_calls_check(da_buf_text(&t->answer.message), err))
+    code = err->code = DA_EPROVIDER;
+  return code;
+}
+
 int da_turn_begin_calls(da_turn *t, da_err *err) {
   const da_settings *s = &t->agent->settings;
-  const da_text message = da_buf_text(&t->answer.message);
   da_message *m;
-  int code = check_whole(&t->answer, err);
-  if (!code && da_tool_calls_check(message, err))
-    code = err->code = DA_EPROVIDER;
-  if (!code)
-    code =
-        da_message_answer(&m, message, da_buf_text(&t->answer.raw_usage), err);
+  int code = da_message_answer(&m, da_buf_text(&t->answer.message),
+                               da_buf_text(&t->answer.raw_usage), err);
   if (code)
     return code;
   if (da_history_append(&t->messages, m))
@@ -164,7 +166,9 @@ static int ask_and_run(da_turn *t, const da_tool *tool, da_tool_call *call,
                        da_err *why) {
   const int saved = t->approved != NULL;
   int code = saved ? DA_OK : approve(t, call, fatal, why);
-  /* Whoever was asked may have taken his time. */
+  /* Whoever was asked may have taken his time. What is left is above 0, which
+  ** would be no limit, if it is looked at before it is checked. */
+  call->seconds = time_left(t);
   if (!code) {
     code = da_turn_check_time(t, why);
     *fatal = code != DA_OK;
@@ -175,7 +179,6 @@ static int ask_and_run(da_turn *t, const da_tool *tool, da_tool_call *call,
     return DA_TURN_TO_SAVE;
   }
   t->unsaved = !tool->idempotent;
-  call->seconds = time_left(t);
   if (!code)
     code = run(t, tool, call, result, why);
   *fatal |= code == DA_ENOMEM && result->text.failed == DA_ENOMEM;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lua_runtime.h"
+
 #define ERROR_TYPE "deepagent.error"
 #define BUF_TYPE "deepagent.buf"
 
@@ -179,7 +181,11 @@ int l_error_take(lua_State *L, int index, int code, da_err *err) {
 }
 
 int l_error_caught(lua_State *L, int status, int code, da_err *err) {
-  return status == LUA_ERRMEM ? da_nomem(err) : l_error_take(L, -1, code, err);
+  if (status == LUA_ERRMEM)
+    return da_nomem(err);
+  if (l_timed_out(L)) /* whoever asked, too, has no time left */
+    return da_fail(err, DA_ETIMEOUT, "it was stopped: its time was over");
+  return l_error_take(L, -1, code, err);
 }
 
 int l_raise_nomem(lua_State *L) {

@@ -22,7 +22,7 @@ struct da_call {
   da_answer *answer;
   da_delta_fn delta; /* NULL: nobody listens */
   void *ctx;
-  size_t told; /* bytes of the deltas so far */
+  int told; /* there was a delta */
   int code;
   da_err *err;
 };
@@ -92,13 +92,13 @@ static int provider_start(da_provider *p, da_call **out, const da_request *r,
 
 /* ---- deltas ---- */
 
-/* What is heard is part of the answer, and has its limit. */
+/* What is heard is part of the answer, and has its limit. It is all that there
+** is of it, should no message come. */
 static int hear(da_call *c, da_text delta) {
-  size_t most = c->answer->text.cap;
-  if (delta.len > most - c->told)
-    return da_fail(c->err, DA_ETOOLARGE, "the answer is larger than %zu bytes",
-                   most);
-  c->told += delta.len;
+  da_buf *text = &c->answer->text;
+  c->told = 1;
+  if (da_buf_put(text, delta.data, delta.len))
+    return da_buf_check(text, "the answer", c->err);
   return c->delta(c->ctx, delta, c->err);
 }
 
@@ -225,6 +225,7 @@ static void take_message(lua_State *L, int index, da_call *c) {
     no_message(c);
     return;
   }
+  da_buf_reset(&a->text); /* the deltas */
   da_message_content(m, &a->text);
   if (da_message_role(m) != DA_ROLE_ASSISTANT)
     wrong(c, "returned a message that is not the assistant's");

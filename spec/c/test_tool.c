@@ -152,6 +152,18 @@ static void a_tool_runs(void) {
   CHECK_INT(c.drops, 1);
 }
 
+/* It cannot be gone on with, then, after a crash; but it goes on now. */
+static void a_turn_may_be_too_large_for_the_journal(void) {
+  static const char *const steps[] = {CALL("f", ""), CALL("f", ""), "done"};
+  counts c = {.says = "hello"};
+  begin(steps);
+  a->journal.cap = 300;
+  CHECK_INT(add("f", NULL, &c), DA_OK);
+  CHECK(ask("done"));
+  CHECK_INT(c.runs, 2);
+  end();
+}
+
 /* What a tool fails with, the model reads. */
 static void a_failure_is_told(void) {
   static const char *const steps[] = {CALL("f", ""), CALL("f", ""), "done"};
@@ -332,6 +344,7 @@ static void a_turn_is_dropped(void) {
 
 int main(void) {
   RUN(a_tool_runs);
+  RUN(a_turn_may_be_too_large_for_the_journal);
   RUN(a_failure_is_told);
   RUN(the_ctx_is_dropped_once);
   RUN(somebody_is_asked);
