@@ -39,6 +39,7 @@ build = {
         "src/chat_calls.c",
         "src/chat_calls_find.c",
         "src/chat_calls_put.c",
+        "src/chat_chunk.c",
         "src/chat_error.c",
         "src/chat_extra.c",
         "src/chat_members.c",

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "chat_chunk.h"
 #include "da_utf8.h"
 
 #define STOP 1 /* what on_event returns once it has seen enough */
@@ -42,153 +43,6 @@ void chat_stream_dispose(chat_stream *s) {
   da_buf_dispose(&s->usage);
 }
 
-/* ---- walking a chunk ---- */
-
-typedef struct value {
-  da_json_type type; /* DA_JSON_BAD if it is not there */
-  da_text raw;
-} value;
-
-static const value absent = {DA_JSON_BAD, {NULL, 0}};
-
-typedef struct choice {
-  value index, finish_reason, error, logprobs;
-  value content, refusal, reasoning, reasoning_content; /* of its delta */
-  value tool_calls, function_call;
-  da_text odd; /* the delta, if there are others in it; else data NULL */
-} choice;
-
-static const choice no_choice = {
-    .index = {DA_JSON_BAD, {NULL, 0}},
-    .finish_reason = {DA_JSON_BAD, {NULL, 0}},
-    .error = {DA_JSON_BAD, {NULL, 0}},
-    .logprobs = {DA_JSON_BAD, {NULL, 0}},
-    .content = {DA_JSON_BAD, {NULL, 0}},
-    .refusal = {DA_JSON_BAD, {NULL, 0}},
-    .reasoning = {DA_JSON_BAD, {NULL, 0}},
-    .reasoning_content = {DA_JSON_BAD, {NULL, 0}},
-    .tool_calls = {DA_JSON_BAD, {NULL, 0}},
-    .function_call = {DA_JSON_BAD, {NULL, 0}},
-    .odd = {NULL, 0},
-};
-
-typedef struct chunk {
-  value error, usage, model, groq;
-  choice first; /* the one with index 0 */
-  int has_first, has_choices;
-  da_text choices; /* the array, if there are others in it; else data NULL */
-} chunk;
-
-/* Whether the raw key is `name`. The slow way is for keys with escapes,
-** which are longer. */
-static inline int is_key(da_text key, const char *name, size_t len) {
-  if (key.len == len)
-    return memcmp(key.data, name, len) == 0;
-  return key.len >= len + 5 && memchr(key.data, '\\', key.len) &&
-         da_json_equals(key, name);
-}
-#define IS(name) is_key(key, name, sizeof(name) - 1)
-
-static void take(da_json *j, value *v) {
-  v->type = da_json_value(j, &v->raw);
-}
-
-static void walk_delta(da_json *j, choice *c) {
-  const char *begin = j->p;
-  int others = 0;
-  da_text key;
-  if (!da_json_object(j)) {
-    da_json_value(j, NULL);
-    return;
-  }
-  while (da_json_member(j, &key) == 1) {
-    if (IS("content"))
-      take(j, &c->content);
-    else if (IS("refusal"))
-      take(j, &c->refusal);
-    else if (IS("reasoning"))
-      take(j, &c->reasoning);
-    else if (IS("reasoning_content"))
-      take(j, &c->reasoning_content);
-    else if (IS("tool_calls"))
-      take(j, &c->tool_calls);
-    else if (IS("function_call"))
-      take(j, &c->function_call);
-    else
-      others |= da_json_value(j, NULL) > DA_JSON_NULL && !IS("role");
-  }
-  c->odd.data = others ? begin : NULL;
-  c->odd.len = (size_t)(j->p - begin);
-}
-
-static void walk_choice(da_json *j, choice *c) {
-  da_text key;
-  while (da_json_member(j, &key) == 1) {
-    if (IS("delta"))
-      walk_delta(j, c);
-    else if (IS("index"))
-      take(j, &c->index);
-    else if (IS("finish_reason"))
-      take(j, &c->finish_reason);
-    else if (IS("error"))
-      take(j, &c->error);
-    else if (IS("logprobs"))
-      take(j, &c->logprobs);
-    else
-      da_json_value(j, NULL);
-  }
-}
-
-/* Of several answers to one question the first is the answer. */
-static int is_first(const choice *c) {
-  int64_t n = 0;
-  return c->index.type != DA_JSON_NUMBER ||
-         (da_json_int64(c->index.raw, &n) && n == 0);
-}
-
-static void walk_choices(da_json *j, chunk *c) {
-  const char *begin = j->p;
-  int others = 0;
-  if (!da_json_array(j)) {
-    da_json_value(j, NULL);
-    return;
-  }
-  while (da_json_item(j) == 1) {
-    if (c->has_first || !da_json_object(j)) {
-      others |= da_json_value(j, NULL) == DA_JSON_OBJECT;
-      continue;
-    }
-    c->first = no_choice;
-    walk_choice(j, &c->first);
-    c->has_first = is_first(&c->first);
-    others |= !c->has_first;
-  }
-  c->choices.data = others ? begin : NULL;
-  c->choices.len = (size_t)(j->p - begin);
-}
-
-static void walk_chunk(da_json *j, chunk *c) {
-  da_text key;
-  c->error = c->usage = c->model = c->groq = absent;
-  c->has_first = c->has_choices = 0;
-  c->choices.data = NULL;
-  while (da_json_member(j, &key) == 1) {
-    if (IS("choices")) {
-      c->has_choices = 1;
-      walk_choices(j, c);
-    } else if (IS("usage"))
-      take(j, &c->usage);
-    else if (IS("model"))
-      take(j, &c->model);
-    else if (IS("x_groq"))
-      take(j, &c->groq);
-    else if (IS("error"))
-      take(j, &c->error);
-    else
-      da_json_value(j, NULL);
-  }
-}
-
 /* ---- what it means ---- */
 
 static int call_delta(chat_stream *s, size_t from) {
@@ -205,7 +59,7 @@ static int call_delta(chat_stream *s, size_t from) {
   return rc < 0 ? rc : DA_OK;
 }
 
-static int add_text(chat_stream *s, const value *content) {
+static int add_text(chat_stream *s, const chat_value *content) {
   size_t from = s->answer->text.len;
   if (chat_put_content(&s->answer->text, content->type, content->raw,
                        &s->surrogate) == DA_EPROTOCOL)
@@ -214,7 +68,7 @@ static int add_text(chat_stream *s, const value *content) {
   return call_delta(s, from);
 }
 
-static int add_piece(chat_stream *s, chat_piece *p, const value *v) {
+static int add_piece(chat_stream *s, chat_piece *p, const chat_value *v) {
   if (v->type == DA_JSON_STRING)
     chat_piece_add(p, v->raw);
   return chat_check_buf(s->reply, &p->text, s->err);
@@ -227,7 +81,7 @@ static int check_calls(const chat_stream *s) {
   return rc;
 }
 
-static int add_calls(chat_stream *s, const choice *c) {
+static int add_calls(chat_stream *s, const chat_choice *c) {
   if (c->tool_calls.type > DA_JSON_NULL)
     chat_calls_delta(&s->calls, c->tool_calls.raw);
   if (c->function_call.type > DA_JSON_NULL)
@@ -250,7 +104,7 @@ static int add_extra(chat_stream *s, da_text delta) {
               : DA_OK;
 }
 
-static int add_choice(chat_stream *s, const choice *c) {
+static int add_choice(chat_stream *s, const chat_choice *c) {
   da_answer *a = s->answer;
   int rc;
   s->begun = 1;
@@ -304,7 +158,7 @@ static int keep_usage(chat_stream *s, da_text usage) {
   return da_buf_check(&s->usage, "the usage", s->err);
 }
 
-static int add_chunk(chat_stream *s, const chunk *c) {
+static int add_chunk(chat_stream *s, const chat_chunk *c) {
   da_answer *a = s->answer;
   da_text usage;
   int rc = DA_OK;
@@ -377,7 +231,7 @@ static int on_event(void *ctx, const da_sse_event *event) {
   chat_stream *s = ctx;
   da_text data = trim(event->data), error;
   da_json j;
-  chunk c;
+  chat_chunk c;
   if (!data.len)
     return DA_OK;
   if (data.len == 6 && memcmp(data.data, "[DONE]", 6) == 0) {
@@ -390,7 +244,7 @@ static int on_event(void *ctx, const da_sse_event *event) {
   da_json_limit(&j, s->reply->depth);
   if (!da_json_object(&j))
     return other_value(s, data);
-  walk_chunk(&j, &c);
+  chat_chunk_walk(&j, &c);
   if (!da_json_end(&j))
     return other_value(s, data);
   if (!c.has_choices && chat_find_error(data, &error))
