@@ -242,9 +242,9 @@ describe("a question of parts", function()
     assert(a:ask { "x", part, question()[3] })
     local first = text_sent(1)
     assert.equal('[{"type":"text","text":"x"},{"type":"image_url",'
-      .. '"image_url":{"url":"' .. data_url("image/png", PNG)
-      .. '","detail":"low"}},{"type":"file","file":{"filename":"a.pdf",'
-      .. '"file_data":"' .. data_url("application/pdf", PDF) .. '"}}]', first)
+      .. '"image_url":{"detail":"low","url":"' .. data_url("image/png", PNG)
+      .. '"}},{"type":"file","file":{"file_data":"'
+      .. data_url("application/pdf", PDF) .. '","filename":"a.pdf"}}]', first)
     for i = 2, 6 do assert.equal(first, text_sent(i)) end
   end)
 

@@ -89,12 +89,17 @@ int da_agent_requeue(da_agent *a, da_err *err);
 
 /* ---- turns that are not finished (da_agent_journal.c) ---- */
 
-/* Notes how far the turn has come, and queues that to be saved. */
-int da_agent_journal(da_agent *a, const da_history *turn, da_err *err);
+/* Notes how far the turn has come (`begun`: see da_journal.h), and queues that
+** to be saved. */
+int da_agent_journal(da_agent *a, const da_history *turn, size_t begun,
+                     da_err *err);
 
-/* The messages of the last one, as da_journal_last gives them. `adopt`: it is
-** gone on with, and is called by their first's id from here on. */
-int da_agent_unfinished(da_agent *a, da_history *turn, int adopt, da_err *err);
+/* The messages of the last one, as da_journal_last gives them. */
+int da_agent_unfinished(da_agent *a, da_history *turn, da_err *err);
+
+/* The same, and it is gone on with: it is called by their first's id from
+** here on. */
+int da_agent_adopt(da_agent *a, da_history *turn, size_t *begun, da_err *err);
 
 /* The turn is over, and so is one that this agent has broken off. 1 if there
 ** was something of them. */

@@ -21,10 +21,11 @@ static int forget_abandoned(da_agent *a, da_text except) {
   return dropped;
 }
 
-int da_agent_journal(da_agent *a, const da_history *turn, da_err *err) {
+int da_agent_journal(da_agent *a, const da_history *turn, size_t begun,
+                     da_err *err) {
   da_text id = da_message_id(da_history_at(turn, 0));
   forget_abandoned(a, id);
-  if (da_journal_set(&a->journal, turn))
+  if (da_journal_set(&a->journal, turn, begun))
     return da_nomem(err);
   if (id.len < sizeof a->abandoned) {
     memcpy(a->abandoned, id.data, id.len);
@@ -80,20 +81,30 @@ int da_agent_discard_turn(da_agent *a, da_err *err) {
   return code;
 }
 
-int da_agent_unfinished(da_agent *a, da_history *turn, int adopt,
-                        da_err *err) {
+/* `adopt`: it is gone on with. */
+static int read_last(da_agent *a, da_history *turn, size_t *begun, int adopt,
+                     da_err *err) {
   int code = da_agent_check_idle(a, err);
   if (!code)
     code = da_agent_resolve(a, err);
   if (!code)
     code = check_read(a, err);
   if (!code)
-    code = da_journal_last(da_buf_text(&a->journal), turn, err);
-  if (!code && adopt && da_journal_adopt(&a->journal, turn)) {
+    code = da_journal_last(da_buf_text(&a->journal), turn, begun, err);
+  if (!code && adopt && da_journal_adopt(&a->journal, turn, *begun)) {
     da_history_dispose(turn);
     code = da_nomem(err);
   }
   return code;
+}
+
+int da_agent_unfinished(da_agent *a, da_history *turn, da_err *err) {
+  size_t begun;
+  return read_last(a, turn, &begun, 0, err);
+}
+
+int da_agent_adopt(da_agent *a, da_history *turn, size_t *begun, da_err *err) {
+  return read_last(a, turn, begun, 1, err);
 }
 
 int da_agent_unfinished_turn(da_agent *a, char **json, da_err *err) {
@@ -101,7 +112,7 @@ int da_agent_unfinished_turn(da_agent *a, char **json, da_err *err) {
   da_history_iter it;
   da_message *m;
   da_buf out;
-  int code = da_agent_unfinished(a, &turn, 0, err);
+  int code = da_agent_unfinished(a, &turn, err);
   if (code)
     return code;
   da_buf_init(&out, SIZE_MAX / 2);

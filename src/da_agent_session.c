@@ -135,6 +135,11 @@ static int load(da_agent *a, int keep, da_err *err) {
     read_meta(a);
     if (keep)
       da_usage_add(&a->total, &before);
+    if (a->journal.len)
+      da_agent_log(
+          a, DA_INFO, NULL,
+          "the session has a turn that is not finished: resume() goes "
+          "on with it, discard_turn() drops it");
     return DA_OK;
   }
   if (code != DA_ENOTFOUND) {

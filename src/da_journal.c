@@ -66,14 +66,17 @@ static int finish(da_buf *out) {
   return out->len ? da_buf_puts(out, "]") : out->failed;
 }
 
-static void put_turn(da_buf *out, const da_history *turn) {
+static void put_turn(da_buf *out, const da_history *turn, size_t begun) {
   da_history_iter it;
   da_message *m;
   int first = 1;
   da_buf_puts(out, "{\"id\":\"");
   da_buf_put(out, da_message_id(da_history_at(turn, 0)).data,
              da_message_id(da_history_at(turn, 0)).len);
-  da_buf_puts(out, "\",\"messages\":");
+  da_buf_puts(out, "\"");
+  if (begun != SIZE_MAX)
+    da_buf_printf(out, ",\"begun\":%zu", begun);
+  da_buf_puts(out, ",\"messages\":");
   da_history_begin(&it, turn, 0);
   while ((m = da_history_next(&it))) {
     da_text line = da_message_json(m);
@@ -89,7 +92,7 @@ static void put_turn(da_buf *out, const da_history *turn) {
 
 /* The journal without the turn `gone`, and with `turn` at the end. */
 static int rewrite(da_buf *journal, da_text gone, da_text gone_id,
-                   const da_history *turn) {
+                   const da_history *turn, size_t begun) {
   da_buf out, now;
   da_text id, other;
   da_json j;
@@ -99,7 +102,7 @@ static int rewrite(da_buf *journal, da_text gone, da_text gone_id,
       if (!is(other, id, gone, gone_id))
         add(&out, other);
   da_buf_init(&now, journal->cap);
-  put_turn(&now, turn);
+  put_turn(&now, turn, begun);
   if (now.failed && !out.failed)
     out.failed = now.failed;
   add(&out, da_buf_text(&now));
@@ -114,14 +117,15 @@ static int rewrite(da_buf *journal, da_text gone, da_text gone_id,
   return DA_OK;
 }
 
-int da_journal_set(da_buf *journal, const da_history *turn) {
+int da_journal_set(da_buf *journal, const da_history *turn, size_t begun) {
   const da_text none = {"", 0};
-  return rewrite(journal, none, da_message_id(da_history_at(turn, 0)), turn);
+  return rewrite(journal, none, da_message_id(da_history_at(turn, 0)), turn,
+                 begun);
 }
 
-int da_journal_adopt(da_buf *journal, const da_history *turn) {
+int da_journal_adopt(da_buf *journal, const da_history *turn, size_t begun) {
   da_text id = {NULL, 0}, last = last_of(da_buf_text(journal), &id);
-  return rewrite(journal, last, id, turn);
+  return rewrite(journal, last, id, turn, begun);
 }
 
 /* What stays moves down, behind what is still to be read. */
@@ -227,9 +231,20 @@ static int read_messages(da_history *out, da_text list, da_err *err) {
   return code;
 }
 
-int da_journal_last(da_text journal, da_history *turn, da_err *err) {
+static size_t begun_of(da_text turn) {
+  da_text raw;
+  int64_t n;
+  return da_json_get(turn, "begun", &raw) == DA_JSON_NUMBER &&
+                 da_json_int64(raw, &n) && n >= 0
+             ? (size_t)n
+             : SIZE_MAX;
+}
+
+int da_journal_last(da_text journal, da_history *turn, size_t *begun,
+                    da_err *err) {
   da_text id, last = last_of(journal, &id), list;
   int code;
+  *begun = begun_of(last);
   memset(turn, 0, sizeof *turn);
   if (!last.len)
     return da_fail(err, DA_ENOTFOUND, "there is no unfinished turn");

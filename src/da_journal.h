@@ -1,7 +1,7 @@
 /* da_journal.h - turns that are not finished, as a session's metadata keeps
 ** them (floor 2): a JSON array, oldest first, of
-**   {"id":"<of its first message>","messages":["<stored line>", ...]}
-** where the lines are strings, so that they survive to the byte also a store
+**   {"id":"<of its first message>","begun":n,"messages":["<stored line>", ...]}
+** where n of the calls of the last answer may have been made, and the lines are strings, so that they survive to the byte also a store
 ** that takes metadata apart. The text is what is worked on: what is in it and
 ** we do not understand stays as it is. An empty text is an empty journal.
 */
@@ -12,11 +12,11 @@
 
 /* Puts the turn, which is not empty, behind all others; what there was with
 ** its id goes. DA_OK or DA_ENOMEM, and then nothing has changed. */
-int da_journal_set(da_buf *journal, const da_history *turn);
+int da_journal_set(da_buf *journal, const da_history *turn, size_t begun);
 
 /* Puts the turn in the place of the last one, from which it was read: by then
 ** it has an id, that of its first message, whatever there was before. */
-int da_journal_adopt(da_buf *journal, const da_history *turn);
+int da_journal_adopt(da_buf *journal, const da_history *turn, size_t begun);
 
 /* Takes a turn out; 1 if it was there. Needs no memory. */
 int da_journal_drop(da_buf *journal, da_text id);
@@ -25,9 +25,11 @@ int da_journal_drop(da_buf *journal, da_text id);
 ** Needs no memory. */
 int da_journal_pop(da_buf *journal, da_err *err);
 
-/* The messages of the turn that was begun last. DA_ENOTFOUND: there is none.
-** DA_ECORRUPT: it has something that is no message. */
-int da_journal_last(da_text journal, da_history *turn, da_err *err);
+/* The messages of the turn that was begun last; *begun is SIZE_MAX where it
+** does not tell. DA_ENOTFOUND: there is none. DA_ECORRUPT: it has something
+** that is no message. */
+int da_journal_last(da_text journal, da_history *turn, size_t *begun,
+                    da_err *err);
 
 /* Appends `theirs` with what has changed from `base` to `ours`: what one of
 ** them has taken out is out; where both have gone on, ours counts. */

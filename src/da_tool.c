@@ -66,6 +66,11 @@ void da_tool_unref(da_tool_entry *e) {
   free(e);
 }
 
+static const char *parameters_of(const da_tool *t) {
+  return t->parameters ? t->parameters
+                       : "{\"type\":\"object\",\"properties\":{}}";
+}
+
 static int put_definition(da_buf *out, const da_tool *t) {
   da_buf_puts(out, "{\"type\":\"function\",\"function\":{\"name\":");
   da_json_put_string(out, t->name, strlen(t->name));
@@ -74,8 +79,7 @@ static int put_definition(da_buf *out, const da_tool *t) {
     da_json_put_string(out, t->description, strlen(t->description));
   }
   da_buf_puts(out, ",\"parameters\":");
-  da_buf_puts(out, t->parameters ? t->parameters
-                                 : "{\"type\":\"object\",\"properties\":{}}");
+  da_buf_puts(out, parameters_of(t));
   return da_buf_puts(out, t->strict ? ",\"strict\":true}}" : "}}");
 }
 
@@ -89,9 +93,9 @@ static da_tool_entry *entry_new(const da_tool *tool) {
   e->tool.drop = NULL;
   e->tool.description = NULL; /* it is in the definition */
   e->tool.name = strdup(tool->name);
-  e->tool.parameters = tool->parameters ? strdup(tool->parameters) : NULL;
+  e->tool.parameters = strdup(parameters_of(tool));
   da_buf_init(&e->definition, DEFINITION_MAX);
-  if (e->tool.name && (e->tool.parameters || !tool->parameters) &&
+  if (e->tool.name && e->tool.parameters &&
       !put_definition(&e->definition, tool))
     return e;
   da_tool_unref(e);

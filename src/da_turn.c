@@ -106,8 +106,9 @@ int da_turn_start_message(da_turn **out, da_agent *a, da_message *user,
 int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
                    da_err *err) {
   da_history messages;
+  size_t begun;
   da_turn *t;
-  int code = da_agent_unfinished(a, &messages, 1, err);
+  int code = da_agent_adopt(a, &messages, &begun, err);
   if (code)
     return code;
   da_agent_forget_failed(a);
@@ -117,7 +118,7 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
     return da_nomem(err);
   }
   t->messages = messages;
-  code = da_turn_resume_calls(t, err);
+  code = da_turn_resume_calls(t, begun, err);
   if (!code && t->state != DA_TURN_CALLING)
     code = da_turn_ask(t, err);
   return started(out, t, code, err);
@@ -130,7 +131,7 @@ static int save_first(da_turn *t, da_turn_state next, da_err *err) {
   t->state = DA_TURN_SAVING;
   t->next = next;
   t->saved_by = da_deadline(t->agent->settings.save_timeout);
-  return da_agent_journal(t->agent, &t->messages, err);
+  return da_agent_journal(t->agent, &t->messages, t->begun, err);
 }
 
 static int step_saving(da_turn *t, double seconds, da_err *err) {
@@ -176,17 +177,23 @@ static int step_asking(da_turn *t, double seconds, da_err *err) {
     t->state = DA_TURN_ANSWERED;
     return 1;
   }
+  t->state = DA_TURN_CALLING;
   code = da_turn_begin_calls(t, err);
-  return code ? code : save_first(t, DA_TURN_CALLING, err);
+  /* Somebody may think long about them: then they are to be asked again. */
+  return !code && t->agent->settings.approve
+             ? save_first(t, DA_TURN_CALLING, err)
+             : code;
 }
 
 static int step_calling(da_turn *t, da_err *err) {
   int code = da_turn_call(t, err);
   if (code < 0)
     return code;
-  if (code)
+  if (code == DA_TURN_ALL_CALLED)
     return save_first(t, DA_TURN_ASKING, err);
-  return da_agent_journal(t->agent, &t->messages, err);
+  if (code == DA_TURN_TO_SAVE)
+    return save_first(t, DA_TURN_CALLING, err);
+  return da_agent_journal(t->agent, &t->messages, t->begun, err);
 }
 
 /* What there was of a turn that is broken off. */
@@ -287,6 +294,7 @@ void da_turn_free(da_turn *t) {
   if (!t)
     return;
   end_attempt(t);
+  da_tool_unref(t->approved);
   t->agent->talking = 0;
   da_history_dispose(&t->messages);
   da_answer_dispose(&t->answer);

@@ -23,10 +23,13 @@ struct da_turn {
   double deadline; /* da_now() when the whole must be over */
   double saved_by; /* da_now() when saving is not waited for any more */
   size_t asked;    /* index in messages of the answer whose calls are run */
-  size_t doubtful; /* calls before this one may have run before a crash */
-  unsigned round;  /* of tools, from 1 */
-  da_usage usage;  /* of all its answers */
-  da_usage spent;  /* of those that came out of no cache */
+  size_t doubtful; /* as many calls may have been made before a crash */
+  size_t begun;    /* as many may have been made: what the journal tells */
+  da_tool_entry *approved; /* what is run next, once that is saved */
+  int unsaved; /* what a call gave that must not be made twice is not saved */
+  unsigned round;      /* of tools, from 1 */
+  da_usage usage;      /* of all its answers */
+  da_usage spent;      /* of those that came out of no cache */
   double began, first; /* da_now(): its start; the first delta, or 0 */
 };
 
@@ -40,11 +43,16 @@ int da_turn_check_time(const da_turn *t, da_err *err);
 ** DA_ETRUNCATED ...; then its calls become part of the turn. */
 int da_turn_begin_calls(da_turn *t, da_err *err);
 
-/* Goes on with the calls that a turn of before has not finished, if any.
-** DA_ECORRUPT. */
-int da_turn_resume_calls(da_turn *t, da_err *err);
+/* Goes on with the calls that a turn of before has not finished, if any, of
+** which `begun` may have been made. */
+int da_turn_resume_calls(da_turn *t, size_t begun, da_err *err);
 
-/* Runs the next call; 1: all have results, 0: not yet. */
+/* Makes the next call, or what comes before it; negative: the turn fails. */
+enum {
+  DA_TURN_CALLED,     /* there are more */
+  DA_TURN_ALL_CALLED, /* each has a result */
+  DA_TURN_TO_SAVE     /* first it is to be saved that the call is made */
+};
 int da_turn_call(da_turn *t, da_err *err);
 
 #endif

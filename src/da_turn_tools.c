@@ -50,7 +50,8 @@ int da_turn_begin_calls(da_turn *t, da_err *err) {
                    "the model still asks for tools after %u rounds", t->round);
   t->round++;
   t->asked = t->messages.len - 1;
-  t->doubtful = 0;
+  t->doubtful = t->begun = 0;
+  t->unsaved = 0;
   return DA_OK;
 }
 
@@ -66,8 +67,8 @@ static int look_back(da_turn *t, da_err *err) {
   return DA_OK;
 }
 
-int da_turn_resume_calls(da_turn *t, da_err *err) {
-  size_t n = t->messages.len;
+int da_turn_resume_calls(da_turn *t, size_t begun, da_err *err) {
+  size_t n = t->messages.len, count;
   if (look_back(t, err))
     return err->code;
   while (n > 0 &&
@@ -76,8 +77,9 @@ int da_turn_resume_calls(da_turn *t, da_err *err) {
   if (n == 0)
     return DA_OK;
   t->asked = n - 1;
-  t->doubtful = da_tool_calls_count(calls_of(t));
-  if (answered(t) < t->doubtful)
+  count = da_tool_calls_count(calls_of(t));
+  t->doubtful = t->begun = begun < count ? begun : count;
+  if (answered(t) < count)
     t->state = DA_TURN_CALLING;
   return DA_OK;
 }
@@ -110,8 +112,6 @@ static int check_arguments(const da_tool *tool, da_text *arguments,
   da_json_init(&j, *arguments);
   if (da_json_peek(&j) != DA_JSON_OBJECT)
     return da_fail(why, DA_EINVAL, "the arguments must be a JSON object");
-  if (!tool->parameters)
-    return DA_OK;
   schema.len = strlen(tool->parameters);
   return da_schema_validate(schema, *arguments, why);
 }
@@ -143,22 +143,38 @@ static int run(const da_turn *t, const da_tool *tool, const da_tool_call *call,
   return result->text.failed;
 }
 
-/* What may run, does, if there is nobody who does not want it. */
-static int ask_and_run(const da_turn *t, const da_tool *tool,
-                       da_tool_call *call, da_tool_result *result, int *fatal,
-                       da_err *why) {
+/* DA_OK if nobody minds; *fatal: the turn ends. */
+static int approve(const da_turn *t, const da_tool_call *call, int *fatal,
+                   da_err *why) {
   const da_settings *s = &t->agent->settings;
-  int code = DA_OK;
-  if (s->approve) {
-    da_err_clear(why);
-    code = s->approve(s->approve_ctx, call, why);
-    *fatal = code && code != DA_EREFUSED;
-  }
+  int code;
+  if (!s->approve)
+    return DA_OK;
+  da_err_clear(why);
+  code = s->approve(s->approve_ctx, call, why);
+  *fatal = code && code != DA_EREFUSED;
+  return code;
+}
+
+/* What may run, does. Before a call that must not be made twice it is saved
+** that it is made, and before any call what such a one has given: that is asked
+** for once, when nobody minds any more; then t->approved is the tool. */
+static int ask_and_run(da_turn *t, const da_tool *tool, da_tool_call *call,
+                       size_t i, da_tool_result *result, int *fatal,
+                       da_err *why) {
+  const int saved = t->approved != NULL;
+  int code = saved ? DA_OK : approve(t, call, fatal, why);
   /* Whoever was asked may have taken his time. */
   if (!code) {
     code = da_turn_check_time(t, why);
     *fatal = code != DA_OK;
   }
+  if (!code && !saved && (t->unsaved || !tool->idempotent)) {
+    if (!tool->idempotent)
+      t->begun = i + 1;
+    return DA_TURN_TO_SAVE;
+  }
+  t->unsaved = !tool->idempotent;
   call->seconds = time_left(t);
   if (!code)
     code = run(t, tool, call, result, why);
@@ -166,23 +182,41 @@ static int ask_and_run(const da_turn *t, const da_tool *tool,
   return code;
 }
 
-/* DA_OK with a result, or why there is none, which the model is told; *fatal:
-** the turn cannot go on instead. */
-static int attempt(const da_turn *t, da_tool_call *call, size_t i,
+/* The tool to be run, with a reference: it may be replaced meanwhile. NULL:
+** there is none. */
+static da_tool_entry *find_tool(const da_turn *t, da_text name) {
+  da_tool_entry *e = t->approved
+                         ? t->approved
+                         : da_toolbox_find(&t->agent->settings.tools, name);
+  if (e)
+    e->refs++;
+  return e;
+}
+
+static void approve_tool(da_turn *t, da_tool_entry *take) {
+  da_tool_unref(t->approved);
+  t->approved = take;
+}
+
+/* DA_OK with a result, DA_TURN_TO_SAVE, or why there is none, which the model
+** is told; *fatal: the turn cannot go on instead. */
+static int attempt(da_turn *t, da_tool_call *call, size_t i,
                    da_tool_result *result, int *fatal, da_err *why) {
-  da_tool_entry *e = da_toolbox_find(&t->agent->settings.tools, call->name);
+  da_tool_entry *e = find_tool(t, call->name);
   int code;
-  if (!e)
-    return unknown_tool(t, call->name, why);
-  if (i < t->doubtful && !e->tool.idempotent)
-    return da_fail(why, DA_ECANCELLED,
+  if (i < t->doubtful && !(e && e->tool.idempotent))
+    code = da_fail(why, DA_ECANCELLED,
                    "the call was interrupted: it may or may not have been "
                    "carried out");
-  e->refs++; /* it may be replaced meanwhile */
-  code = check_arguments(&e->tool, &call->arguments, why);
+  else if (!e)
+    code = unknown_tool(t, call->name, why);
+  else
+    code = check_arguments(&e->tool, &call->arguments, why);
   if (!code)
-    code = ask_and_run(t, &e->tool, call, result, fatal, why);
-  da_tool_unref(e);
+    code = ask_and_run(t, &e->tool, call, i, result, fatal, why);
+  approve_tool(t, code == DA_TURN_TO_SAVE ? e : NULL);
+  if (code != DA_TURN_TO_SAVE)
+    da_tool_unref(e);
   return code;
 }
 
@@ -204,6 +238,28 @@ static int add_result(da_turn *t, da_text id, da_text text, da_err *err) {
   return code;
 }
 
+/* The result of call i as a message of the turn, or DA_TURN_TO_SAVE. */
+static int make_call(da_turn *t, da_tool_call *call, size_t i,
+                     da_tool_result *result, da_err *err) {
+  int name = (int)(call->name.len > 64 ? 64 : call->name.len), fatal = 0;
+  da_err why;
+  int code = attempt(t, call, i, result, &fatal, &why);
+  if (code == DA_TURN_TO_SAVE)
+    return code;
+  if (code) {
+    da_agent_log(t->agent, DA_WARN, &why, "tool '%.*s': %s", name,
+                 call->name.data, why.message);
+    if (fatal)
+      *err = why;
+    code = fatal ? why.code : put_error(&result->text, &why, err);
+  } else {
+    da_agent_log(t->agent, DA_DEBUG, NULL, "tool '%.*s' gave %zu bytes", name,
+                 call->name.data, result->text.len);
+  }
+  return code ? code
+              : add_result(t, call->id, da_buf_text(&result->text), err);
+}
+
 int da_turn_call(da_turn *t, da_err *err) {
   da_agent *a = t->agent;
   da_text message = calls_of(t);
@@ -211,8 +267,7 @@ int da_turn_call(da_turn *t, da_err *err) {
   da_tool_calls_item item;
   da_tool_call call;
   da_tool_result result;
-  da_err why;
-  int fatal = 0, code = da_tool_calls_get(&item, message, i, err);
+  int code = da_tool_calls_get(&item, message, i, err);
   memset(&call, 0, sizeof call);
   call.id = item.id;
   call.name = item.name;
@@ -221,17 +276,11 @@ int da_turn_call(da_turn *t, da_err *err) {
   call.seconds = time_left(t);
   call.session = a->settings.session_id;
   da_buf_init(&result.text, a->settings.limits.result);
-  if (!code && attempt(t, &call, i, &result, &fatal, &why)) {
-    if (fatal)
-      *err = why;
-    code = fatal ? why.code : put_error(&result.text, &why, err);
-    da_agent_log(a, DA_WARN, &why, "tool '%.*s': %s",
-                 (int)(call.name.len > 64 ? 64 : call.name.len),
-                 call.name.data, why.message);
-  }
   if (!code)
-    code = add_result(t, call.id, da_buf_text(&result.text), err);
+    code = make_call(t, &call, i, &result, err);
   da_buf_dispose(&result.text);
   da_tool_calls_dispose(&item);
-  return code ? code : i + 1 >= count;
+  if (code)
+    return code;
+  return i + 1 >= count ? DA_TURN_ALL_CALLED : DA_TURN_CALLED;
 }

@@ -82,6 +82,14 @@ static int l_error_tostring(lua_State *L) {
   return 1;
 }
 
+/* "failed: " .. err */
+static int l_error_concat(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  luaL_tolstring(L, 2, NULL);
+  lua_concat(L, 2);
+  return 1;
+}
+
 /* The number of a code's name, or `other`. */
 static int code_of(const char *name, int other) {
 #define DA_CODE_IF(symbol, number, text)                                      \
@@ -119,7 +127,10 @@ static int take_object(lua_State *L, int index, int code, da_err *err) {
   if (lua_type(L, -1) == LUA_TSTRING)
     code = code_of(lua_tostring(L, -1), code);
   if (lua_getfield(L, index, "message") != LUA_TSTRING) {
-    luaL_tolstring(L, index, NULL); /* it may be able to tell itself */
+    if (luaL_getmetafield(L, index, "__tostring") == LUA_TNIL)
+      lua_pushliteral(L, "an error that is a table without a message");
+    else /* it can tell itself */
+      luaL_tolstring(L, index, NULL);
     lua_replace(L, -2);
   }
   take_message(L, code, err);
@@ -152,6 +163,8 @@ static int l_take(lua_State *L) {
 int l_error_take(lua_State *L, int index, int code, da_err *err) {
   int status;
   index = lua_absindex(L, index);
+  if (l_is_timeout(L, index))
+    return da_fail(err, DA_ETIMEOUT, "it took too long and was stopped");
   lua_pushcfunction(L, l_take);
   lua_pushvalue(L, index);
   lua_pushlightuserdata(L, err);
@@ -198,6 +211,8 @@ void l_error_open(lua_State *L) {
   luaL_newmetatable(L, ERROR_TYPE);
   lua_pushcfunction(L, l_error_tostring);
   lua_setfield(L, -2, "__tostring");
+  lua_pushcfunction(L, l_error_concat);
+  lua_setfield(L, -2, "__concat");
   luaL_newmetatable(L, BUF_TYPE);
   lua_pushcfunction(L, l_buf_gc);
   lua_setfield(L, -2, "__gc");

@@ -24,7 +24,10 @@ int l_is_error(lua_State *L, int index);
 ** `index`: the code of an error object of ours, `code` for anything else. */
 int l_error_take(lua_State *L, int index, int code, da_err *err);
 
-/* The same for what a protected call that ended with `status` left at the top
+/* Whether the value is what l_timed_call stops functions with. */
+int l_is_timeout(lua_State *L, int index);
+
+/* The same as l_error_take for what a protected call that ended with `status` left at the top
 ** of the stack: DA_ENOMEM where Lua ran out of memory. */
 int l_error_caught(lua_State *L, int status, int code, da_err *err);
 

@@ -86,17 +86,20 @@ static void put_array(writer *w, int index, lua_Integer n) {
 }
 
 /* Members are sorted, so that the same value is the same text each time:
-** services find by its text what they have seen before. What a message is
-** comes first. */
+** services find by its text what they have seen before. What a message or a
+** part of it is comes first, as where we write it ourselves. */
 typedef struct member {
   const char *name; /* the table's own string */
   size_t len;
 } member;
 
 static int rank(const member *m) {
-  if (m->len == 4 && memcmp(m->name, "role", 4) == 0)
-    return 0;
-  return m->len == 7 && memcmp(m->name, "content", 7) == 0 ? 1 : 2;
+  static const char *const first[] = {"role", "content", "type"};
+  int i = 0;
+  while (i < 3 && (strlen(first[i]) != m->len ||
+                   memcmp(first[i], m->name, m->len) != 0))
+    i++;
+  return i;
 }
 
 static int compare(const void *a, const void *b) {

@@ -105,15 +105,19 @@ static int l_value(lua_State *L) {
   return 1;
 }
 
+#define RAISED 2 /* no code: what a hook has raised is on the stack */
+
 /* Pushes the answer, and only then the conversation gets it: without memory
 ** for the string nothing has been said. */
 static int take_answer(lua_State *L, const l_agent *a, da_turn *t,
                        da_err *err) {
   da_text text = da_turn_text(t);
+  int status;
   lua_pushcfunction(L, a->agent->settings.output.format ? l_value : l_text);
   lua_pushlightuserdata(L, &text);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-    return da_nomem(err);
+  status = lua_pcall(L, 1, 1, 0);
+  if (status != LUA_OK)
+    return status == LUA_ERRMEM ? da_nomem(err) : RAISED;
   return da_turn_keep(t, err);
 }
 
@@ -133,14 +137,33 @@ static int fail_turn(lua_State *L, l_agent *a, int begun, const da_err *err) {
   return 2;
 }
 
+static int l_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Whoever interrupts a Lua program, as lua5.4 does at Ctrl-C, sets a hook that
+** raises at the next call: that call is here. 1: it raised, and what is at
+** the top of the stack. */
+static int interrupted(lua_State *L) {
+  if (!(lua_gethookmask(L) & (LUA_MASKCALL | LUA_MASKRET)))
+    return 0;
+  lua_pushcfunction(L, l_nothing);
+  return lua_pcall(L, 0, 0, 0) != LUA_OK;
+}
+
+#define PATIENCE 0.2 /* seconds between two looks whether one wants to */
+
 /* Steps until it is over, or the tool is that asks this agent. */
-static int drive(const l_runtime *r, da_turn *t, da_err *err) {
+static int drive(lua_State *L, const l_runtime *r, da_turn *t, da_err *err) {
   int code;
   do {
     double left = r->deadline > 0 ? da_left(r->deadline) : DA_NEVER;
     if (left <= 0)
-      return da_fail(err, DA_ETIMEOUT, "the tool that asks has no time left");
-    code = da_turn_step(t, left < 3600 ? left : 3600, err);
+      return da_fail(err, DA_ETIMEOUT, "the time of the tool that asks is up");
+    code = da_turn_step(t, left < PATIENCE ? left : PATIENCE, err);
+    if (interrupted(L))
+      return RAISED;
   } while (code == 0);
   return code;
 }
@@ -150,7 +173,7 @@ static int finish(lua_State *L, l_agent *a, da_turn **t, l_frame before,
                   int code, da_err *err) {
   const int begun = code == DA_OK;
   if (begun)
-    code = drive(a->runtime, *t, err);
+    code = drive(L, a->runtime, *t, err);
   else
     *t = NULL;
   if (code == 1)
@@ -158,6 +181,8 @@ static int finish(lua_State *L, l_agent *a, da_turn **t, l_frame before,
   l_leave(a->runtime, before);
   da_turn_free(*t);
   *t = NULL;
+  if (code == RAISED)
+    return lua_error(L);
   return code ? fail_turn(L, a, begun, err) : 1;
 }
 

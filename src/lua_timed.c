@@ -34,6 +34,10 @@ int l_timed_call(l_runtime *r, lua_State *L, int nargs, double seconds) {
   return status;
 }
 
+int l_is_timeout(lua_State *L, int index) {
+  return lua_touserdata(L, index) == &interrupted;
+}
+
 int l_timed_out(lua_State *L) {
-  return lua_touserdata(L, -1) == &interrupted;
+  return l_is_timeout(L, -1);
 }

@@ -37,10 +37,7 @@ static int flag_field(lua_State *L, int index, const char *field) {
   return on;
 }
 
-static void check_fields(lua_State *L, int index) {
-  static const char *const known[] = {"name", "description", "parameters",
-                                      "run",  "strict",      "idempotent",
-                                      NULL};
+static void check_fields(lua_State *L, int index, const char *const *known) {
   lua_pushnil(L);
   while (lua_next(L, index)) {
     const char *name =
@@ -96,8 +93,10 @@ static void give(lua_State *L, l_agent *a, da_tool *tool) {
   int code;
   l_owner_set(L, table, -1); /* may raise */
   t = malloc(sizeof *t);
-  if (!t)
+  if (!t) {
     l_raise_nomem(L);
+    return;
+  }
   t->runtime = a->runtime;
   t->table = table;
   tool->run = l_tool_run;
@@ -116,10 +115,13 @@ static void give(lua_State *L, l_agent *a, da_tool *tool) {
 
 /* Adds the tool that the table at `index` describes. */
 static void add_tool(lua_State *L, l_agent *a, int index) {
+  static const char *const fields[] = {"name", "description", "parameters",
+                                       "run",  "strict",      "idempotent",
+                                       NULL};
   da_tool tool = {0};
   int top = lua_gettop(L);
   luaL_checkstack(L, 20, NULL);
-  check_fields(L, index);
+  check_fields(L, index, fields);
   tool.name = text_field(L, index, "name", 1);
   tool.description = text_field(L, index, "description", 0);
   tool.strict = flag_field(L, index, "strict");
@@ -263,8 +265,10 @@ static int l_ask_agent(lua_State *L) {
 
 /* as_tool{name =, description =} -> a tool for with_tool */
 static int l_as_tool(lua_State *L) {
+  static const char *const fields[] = {"name", "description", NULL};
   l_agent_check(L);
   luaL_checktype(L, 2, LUA_TTABLE);
+  check_fields(L, 2, fields);
   lua_settop(L, 2);
   lua_createtable(L, 0, 4);
   text_field(L, 2, "name", 1);
@@ -305,7 +309,7 @@ static int l_unfinished_turn(lua_State *L) {
   da_history turn;
   da_err err;
   l_frame before = l_agent_enter(L, a);
-  int code = da_agent_unfinished(a->agent, &turn, 0, &err), status;
+  int code = da_agent_unfinished(a->agent, &turn, &err), status;
   l_leave(a->runtime, before);
   if (code == DA_ENOTFOUND) {
     lua_pushnil(L);

@@ -110,7 +110,9 @@ end
 local function call_for(request, question)
   for _, tool in ipairs(request.tools or {}) do
     local f = tool["function"]
-    if question:lower():find(f.name:lower():gsub("_", " "), 1, true) then
+    local called, said = f.name:lower(), question:lower()
+    if said:find(called, 1, true)
+      or said:find(called:gsub("_", " "), 1, true) then
       local arguments, place = {}, nil
       for word in question:gmatch "%f[%w]%u%w+" do place = word end
       for _, name in ipairs(f.parameters.required or {}) do

@@ -40,6 +40,8 @@ local function fail(path, why, ...)
   return nil, ("%s: " .. why):format(path, ...)
 end
 
+local NOT_REQUIRED = "is required unless it says optional = true"
+
 --- Whether all keys are strings, or (of an empty table) there are none.
 local function has_names_only(t)
   for key in next, t do
@@ -158,7 +160,10 @@ end
 
 --- A JSON schema as it stands, but for what is only ours; a list of values
 --- tells their type by itself.
-local function as_it_stands(t)
+local function as_it_stands(t, path)
+  if type(t.required) == "boolean" then
+    return fail(path, NOT_REQUIRED)
+  end
   local kind = t.type == nil and is_enum(t.enum) and type_of_values(t.enum)
   if t.optional == nil and not kind then return t end
   local out = {}
@@ -183,6 +188,8 @@ local function add_keywords(out, t, path, level)
       if not one then return nil, why end
       if why then return fail(step(path, key), "cannot be optional") end
       out[key] = one
+    elseif key == "required" and type(value) == "boolean" then
+      return fail(path, NOT_REQUIRED)
     else
       local inner = out
       if key == "enum" and t.items == nil then -- of each of "string[]"
@@ -254,7 +261,7 @@ function expand_any(t, path, level, outermost)
   elseif not is_schema(t, outermost) then
     return expand_object(t, path, level)
   end
-  return as_it_stands(t)
+  return as_it_stands(t, path)
 end
 
 --- The whole JSON schema of one that may be short: a table, or nil and why

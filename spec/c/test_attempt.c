@@ -42,7 +42,7 @@ struct da_call {
 static int act_fail(const act *it, da_err *e) {
   da_fail(e, it->code, "try failed");
   e->retryable = it->retryable;
-  if (it->retry_after)
+  if (it->retry_after > 0)
     e->retry_after = it->retry_after;
   return it->code;
 }

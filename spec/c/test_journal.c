@@ -55,9 +55,11 @@ static const char *told(const da_buf *journal) {
   return out;
 }
 
+static size_t begun;
+
 static void set(da_buf *journal, const char *id, int n) {
   da_history h = turn(id, n);
-  CHECK_INT(da_journal_set(journal, &h), DA_OK);
+  CHECK_INT(da_journal_set(journal, &h, 0), DA_OK);
   da_history_dispose(&h);
 }
 
@@ -117,7 +119,7 @@ static void a_turn_is_adopted(void) {
     da_buf_puts(&j, ",");
     da_buf_puts(&j, lasts[i]);
     da_buf_puts(&j, "]");
-    CHECK_INT(da_journal_adopt(&j, &h), DA_OK);
+    CHECK_INT(da_journal_adopt(&j, &h, 0), DA_OK);
     CHECK_STR(told(&j), "a0 new1");
     da_history_dispose(&h);
     da_buf_dispose(&j);
@@ -128,15 +130,18 @@ static void the_last_is_read(void) {
   da_buf j = journal_of("");
   da_history h = turn("a", 2), got;
   set(&j, "z", 0);
-  CHECK_INT(da_journal_set(&j, &h), DA_OK);
-  CHECK_INT(da_journal_last(da_buf_text(&j), &got, &err), DA_OK);
+  CHECK_INT(da_journal_set(&j, &h, 3), DA_OK);
+  CHECK_INT(da_journal_last(da_buf_text(&j), &got, &begun, &err), DA_OK);
+  CHECK_INT(begun, 3);
   CHECK(da_history_equal(&h, &got)); /* to the byte */
   da_history_dispose(&got);
   da_history_dispose(&h);
   da_buf_dispose(&j);
-  CHECK_INT(da_journal_last(kit_text_of(""), &got, &err), DA_ENOTFOUND);
+  CHECK_INT(da_journal_last(kit_text_of(""), &got, &begun, &err),
+            DA_ENOTFOUND);
   CHECK_INT(got.len, 0);
-  CHECK_INT(da_journal_last(kit_text_of("[]"), &got, &err), DA_ENOTFOUND);
+  CHECK_INT(da_journal_last(kit_text_of("[]"), &got, &begun, &err),
+            DA_ENOTFOUND);
 }
 
 #define MESSAGE "{\"role\":\"user\"}"
@@ -157,15 +162,17 @@ static void what_is_no_turn_is_corrupt(void) {
   };
   da_history got;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    CHECK_INT(da_journal_last(kit_text_of(bad[i]), &got, &err), DA_ECORRUPT);
+    CHECK_INT(da_journal_last(kit_text_of(bad[i]), &got, &begun, &err),
+              DA_ECORRUPT);
     CHECK_INT(err.code, DA_ECORRUPT);
     CHECK_INT(got.len, 0);
   }
   CHECK_INT(
       da_journal_last(kit_text_of("[{\"messages\":[" MESSAGE "," LINE "]}]"),
-                      &got, &err),
+                      &got, &begun, &err),
       DA_OK);
   CHECK_INT(got.len, 2);
+  CHECK(begun == SIZE_MAX); /* it does not tell */
   da_history_dispose(&got);
 }
 

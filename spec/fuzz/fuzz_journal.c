@@ -65,18 +65,20 @@ static void check_calls(const da_history *turn) {
 static void check_one(da_text journal) {
   da_history turn, again;
   da_buf b;
+  size_t begun, later;
   size_t n = count(journal);
   put(&b, journal);
-  if (da_journal_last(journal, &turn, &err) == DA_OK) {
+  if (da_journal_last(journal, &turn, &begun, &err) == DA_OK) {
     check_calls(&turn);
-    MUST(da_journal_adopt(&b, &turn) == DA_OK);
+    MUST(da_journal_adopt(&b, &turn, begun) == DA_OK);
     MUST(is_journal(&b) && count(da_buf_text(&b)) <= n);
-    MUST(da_journal_last(da_buf_text(&b), &again, &err) == DA_OK);
+    MUST(da_journal_last(da_buf_text(&b), &again, &later, &err) == DA_OK);
+    MUST(begun == later);
     MUST(da_history_equal(&turn, &again));
     MUST(da_journal_drop(&b, da_message_id(da_history_at(&turn, 0))));
     MUST(is_journal(&b) && count(da_buf_text(&b)) < n);
     MUST(!da_journal_drop(&b, da_message_id(da_history_at(&turn, 0))));
-    MUST(da_journal_set(&b, &turn) == DA_OK && is_journal(&b));
+    MUST(da_journal_set(&b, &turn, 0) == DA_OK && is_journal(&b));
     da_history_dispose(&again);
     da_history_dispose(&turn);
   }

@@ -50,10 +50,13 @@ function hostile.cases()
   return cases
 end
 
-local function wait_for(port)
+local function wait_for(port, server)
   patience.eventually(function()
     local connection = socket.connect("127.0.0.1", port)
-    return connection and connection:close()
+    if connection then connection:close() end
+    assert(connection or server:alive(),
+      "the replay server did not start: " .. server:output())
+    return connection
   end)
 end
 
@@ -64,7 +67,7 @@ function hostile.start()
   self.replay = process.start(
     ("python3 -I %s/vectors/tools/replay.py %s %d %d %g"):format(shared,
       folder, self.port, process.free_port(), TIME_SCALE), "")
-  wait_for(self.port)
+  wait_for(self.port, self.replay)
   self.relay = process.start(("python3 -I %s/spec/support/relay.py %d %d")
     :format(os.getenv "DA_ROOT" or ".", self.relay_port, self.port), "ready")
   return self

@@ -132,9 +132,9 @@ def answer_of(interaction):
 
 ANY = object()  # whatever it is
 
-# What is as if it were not there, and, as docs/api.md tells, what is ours to
-# choose: the usage is always asked for in a stream, what the model thought is
-# not sent back, nor is a call's place in its list.
+# What is as if it were not there, and, as docs/services.md tells, what is ours
+# to choose: the usage is asked for in each stream, what the model thought goes
+# back only with calls that it led to, a call's place in its list never.
 OF_REQUEST = {"stream": False, "stream_options": ANY, "tools": [],
               "tool_choice": "auto"}
 OF_MESSAGE = {"prefix": False, "tool_calls": [], "reasoning": ANY,
