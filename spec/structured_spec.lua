@@ -84,8 +84,9 @@ describe("an answer that must be JSON", function()
     local requests = server:requests()
     assert.equal(2, #requests)
     assert.equal(requests[1].body, requests[2].body)
-    assert.truthy(requests[1].body:find('"none":{"additionalProperties":'
-      .. 'false,"properties":{},"required":[],"type":"object"}', 1, true))
+    assert.truthy(requests[1].body:find('"none":{"type":"object",'
+      .. '"additionalProperties":false,"properties":{},"required":[]}', 1,
+      true))
     assert.truthy(requests[1].body:find('"required":["Beta","alpha","delta",'
       .. '"gamma","none"]', 1, true))
   end)

@@ -200,23 +200,48 @@ static int read_message(const chat_reply *r, da_text message, da_answer *a,
 
 /* ---- the whole ---- */
 
-/* The first choice; *rest is where the further ones begin. */
-static int first_choice(const da_json_field *choices, da_text *choice,
-                        da_json *rest) {
-  if (choices->type != DA_JSON_ARRAY)
-    return 0;
-  da_json_init(rest, choices->value);
-  da_json_trust(rest);
-  da_json_array(rest);
-  return da_json_item(rest) == 1 &&
-         da_json_value(rest, choice) == DA_JSON_OBJECT;
+static int is_first(da_text choice) {
+  da_text index;
+  int64_t n;
+  return da_json_get(choice, "index", &index) != DA_JSON_NUMBER ||
+         (da_json_int64(index, &n) && n == 0);
 }
 
-static void put_further(da_json *rest, da_answer *a) {
+static int begin_choices(da_json *j, const da_json_field *choices) {
+  if (choices->type != DA_JSON_ARRAY)
+    return 0;
+  da_json_init(j, choices->value);
+  da_json_trust(j);
+  return da_json_array(j);
+}
+
+/* The one with index 0, wherever it stands, or else what comes first. */
+static int first_choice(const da_json_field *choices, da_text *choice) {
+  da_text one;
+  da_json j;
+  choice->data = NULL;
+  if (!begin_choices(&j, choices))
+    return 0;
+  while (da_json_item(&j) == 1) {
+    int first = da_json_value(&j, &one) == DA_JSON_OBJECT ? is_first(one) : -1;
+    if (first > 0 || (!first && !choice->data))
+      *choice = one;
+    if (first > 0)
+      break;
+  }
+  return choice->data != NULL;
+}
+
+static void put_further(const da_json_field *choices, da_text first,
+                        da_answer *a) {
   da_buf *out = &a->choices;
   da_text choice;
-  while (da_json_item(rest) == 1) {
-    da_json_value(rest, &choice);
+  da_json j;
+  begin_choices(&j, choices);
+  while (da_json_item(&j) == 1) {
+    da_json_value(&j, &choice);
+    if (choice.data == first.data)
+      continue;
     da_buf_puts(out, out->len ? "," : "[");
     da_buf_put(out, choice.data, choice.len);
   }
@@ -246,7 +271,6 @@ static int read_json(const chat_reply *r, da_text body, da_answer *a,
                      da_err *err) {
   da_json_field f[] = {{.name = "choices"}, {.name = "model"}};
   da_text value = {NULL, 0}, choice;
-  da_json rest;
   da_err bad;
   int rc;
   if (da_json_check_depth(body, r->depth, &bad) != DA_OK)
@@ -254,7 +278,7 @@ static int read_json(const chat_reply *r, da_text body, da_answer *a,
   if (chat_find_error(body, &value))
     return chat_service_error(r, value, err);
   da_json_pick(body, f, sizeof f / sizeof *f);
-  if (!first_choice(&f[0], &choice, &rest))
+  if (!first_choice(&f[0], &choice))
     return chat_fail(r, DA_EPROTOCOL, "the answer has no choices", err);
   chat_copy_name(a->model, sizeof a->model, f[1].type, f[1].value);
   if (chat_find_usage(body, &value))
@@ -262,7 +286,7 @@ static int read_json(const chat_reply *r, da_text body, da_answer *a,
   rc = read_choice(r, choice, a, err);
   if (rc != DA_OK)
     return rc;
-  put_further(&rest, a);
+  put_further(&f[0], choice, a);
   return chat_check_details(r, a, err);
 }
 

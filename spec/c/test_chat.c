@@ -161,6 +161,23 @@ static void logprobs_and_choices(void) {
   dispose(&o);
 }
 
+/* Wherever it stands, as of a stream. */
+static void the_first_choice(void) {
+  outcome o;
+  begin(&o);
+  CHECK_INT(chat_read_answer(
+                &reply,
+                text("{\"choices\":[{\"index\":1,\"message\":{\"content\":"
+                     "\"b\"}},{\"index\":0,\"message\":{\"content\":\"a\"}}"
+                     "]}"),
+                &o.a, &o.err),
+            DA_OK);
+  CHECK_STR(da_buf_text(&o.a.text).data, "a");
+  CHECK_STR(da_buf_text(&o.a.choices).data,
+            "[{\"index\":1,\"message\":{\"content\":\"b\"}}]");
+  dispose(&o);
+}
+
 /* Counts that nobody can mean count nothing. */
 static void odd_usages(void) {
   check_usage("{\"prompt_tokens\":9223372036854775807,"
@@ -412,6 +429,7 @@ int main(void) {
   RUN(whole_messages);
   RUN(roles_are_forced);
   RUN(whole_details);
+  RUN(the_first_choice);
   RUN(odd_usages);
   RUN(usage_in_detail);
   RUN(usage_of_groq);
