@@ -40,6 +40,7 @@ build = {
         "src/chat_calls_find.c",
         "src/chat_calls_put.c",
         "src/chat_error.c",
+        "src/chat_extra.c",
         "src/chat_members.c",
         "src/chat_more.c",
         "src/chat_options.c",

@@ -278,7 +278,7 @@ describe("an answer that must be JSON", function()
         required = { "a" }, properties = { a = { type = "array",
           items = open } } }
       for _, case in ipairs {
-        { true, TRIP }, { true, "string[]" }, { true, {} },
+        { true, TRIP }, { false, "string[]" }, { true, {} },
         { true, { to = { street = "string" } } },
         { false, { city = "string", days = "integer?" } },
         { false, { to = { street = "string?" } } },
@@ -289,6 +289,17 @@ describe("an answer that must be JSON", function()
         { false, { anyOf = { open } } },
         { true, { city = "string?" }, true }, { false, TRIP, false },
         { true, { a = { type = "string", description = "type" } } },
+        { true, { default = "string", ["not"] = "string[]" } },
+        { true, { a = { type = { "string", "null" } }, b = {
+          anyOf = { { type = "string" }, { ["$ref"] = "#" } } } } },
+        { false, { a = "any" } }, { false, { a = "array" } },
+        { false, { a = { "string", default = "x" } } },
+        { false, { a = { "string[]", uniqueItems = true } } },
+        { false, { a = { oneOf = { { type = "string" } } } } },
+        { false, { a = { allOf = { { type = "string" } } } } },
+        { false, { ["$ref"] = "#/$defs/x", ["$defs"] = { x = closed } } },
+        { false, { anyOf = { { type = "object", properties = {},
+          additionalProperties = false } } } },
       } do
         server:script { answers.plain "{}" }
         agent():with_json_schema("x", case[2], case[3]):ask "q"

@@ -117,6 +117,11 @@ describe("tools over HTTP", function()
       ["from a stream that was filtered"] = { chunks = calling("", {
         answers.event({}, "content_filter"), answers.done }) },
     }
+    for _, reason in ipairs { "model_length", "max_tokens", "MAX_TOKENS",
+      "error", "insufficient_system_resource" } do
+      broken["from a stream that ended by " .. reason] = { chunks =
+        calling("", { answers.event({}, reason), answers.done }) }
+    end
     for name, answer in pairs(broken) do
       it(name, function()
         answer.headers = { ["content-type"] = "text/event-stream" }

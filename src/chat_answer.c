@@ -95,8 +95,7 @@ void chat_copy_name(char *to, size_t size, da_json_type type, da_text raw) {
 /* ---- the message ---- */
 
 int chat_is_cut(const da_answer *a) {
-  return strcmp(a->finish_reason, "length") == 0 ||
-         strcmp(a->finish_reason, "content_filter") == 0;
+  return da_finish_check(a->finish_reason) != DA_OK;
 }
 
 int chat_check_calls(const chat_reply *r, const da_answer *a, da_err *err) {

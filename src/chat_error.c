@@ -99,16 +99,36 @@ int chat_is_error(da_json_type type, da_text value) {
   return type == DA_JSON_OBJECT || (type == DA_JSON_STRING && value.len > 2);
 }
 
+/* {"object":"error","message":...}, {"code":...,"message":...}: what is an
+** error without being called one, where an answer would have choices. */
+static int is_bare_error(const da_json_field *f) {
+  const da_json_field *choices = f + 1, *message = f + 2, *object = f + 3;
+  const da_json_field *code = f + 4;
+  return choices->type <= DA_JSON_NULL && message->type == DA_JSON_STRING &&
+         message->value.len > 2 &&
+         (code->type == DA_JSON_NUMBER || code->type == DA_JSON_STRING ||
+          (object->type == DA_JSON_STRING &&
+           da_json_equals(object->value, "error")));
+}
+
 int chat_find_error(da_text json, da_text *value) {
+  da_json_field f[] = {{.name = "error"},
+                       {.name = "choices"},
+                       {.name = "message"},
+                       {.name = "object"},
+                       {.name = "code"}};
   da_json j;
   da_text first = json;
-  da_json_type type;
   da_json_init(&j, json);
   if (da_json_array(&j) &&
       (da_json_item(&j) != 1 || da_json_value(&j, &first) != DA_JSON_OBJECT))
     return 0;
-  type = da_json_get(first, "error", value);
-  return type != DA_JSON_BAD && chat_is_error(type, *value);
+  da_json_pick(first, f, sizeof f / sizeof *f);
+  *value = f[0].value;
+  if (f[0].type != DA_JSON_BAD && chat_is_error(f[0].type, *value))
+    return 1;
+  *value = first;
+  return is_bare_error(f);
 }
 
 /* ---- judging ---- */
@@ -236,10 +256,16 @@ static const char *find_secret(const chat_reply *r, da_text t, size_t *len) {
   return at;
 }
 
+/* Nothing that is shown is so long; of secrets there may be as many as fit, and
+** each is looked for anew. */
+#define SHOWN_MOST 4096
+
 /* Appends `text` with each secret replaced. */
 static void put_masked(da_buf *out, const chat_reply *r, da_text text) {
   const char *at;
   size_t len;
+  if (text.len > SHOWN_MOST)
+    text.len = SHOWN_MOST;
   while ((at = find_secret(r, text, &len))) {
     da_buf_put(out, text.data, (size_t)(at - text.data));
     da_buf_puts(out, "***");

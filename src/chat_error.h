@@ -20,8 +20,8 @@ int chat_http_error(const chat_reply *r, da_text body, da_err *err);
 ** error as checked JSON, an object or a string. */
 int chat_service_error(const chat_reply *r, da_text value, da_err *err);
 
-/* Whether checked JSON tells an error: {"error":...}, also as the first
-** item of an array. *value is then what chat_service_error takes. */
+/* Whether checked JSON tells an error: {"error":...}, or a message with a code
+** or the object "error" and no choices; also as the first item of an array. *value is then what chat_service_error takes. */
 int chat_find_error(da_text json, da_text *value);
 
 /* Whether the value of a member "error" says that there was one. */

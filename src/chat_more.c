@@ -98,9 +98,10 @@ void chat_more_add(chat_more *m, int64_t index, da_text choice) {
 /* ---- writing ---- */
 
 static int is_cut(const chat_further *f) {
-  da_text reason = da_buf_text(&f->finish_reason);
-  return da_json_equals(reason, "length") ||
-         da_json_equals(reason, "content_filter");
+  char reason[32] = "";
+  chat_copy_name(reason, sizeof reason, DA_JSON_STRING,
+                 da_buf_text(&f->finish_reason));
+  return da_finish_check(reason) != DA_OK;
 }
 
 static void put_message(chat_further *f, da_buf *out) {

@@ -60,11 +60,15 @@ static size_t count_parameters(const char *url) {
   return n;
 }
 
+/* It may have colons, too. */
 static void add_password(chat_options *c) {
-  const char *at = c->proxy ? strrchr(c->proxy, '@') : NULL, *colon = at;
-  while (colon && colon > c->proxy && *colon != ':' && *colon != '/')
-    colon--;
-  if (colon && *colon == ':')
+  const char *at = c->proxy ? strrchr(c->proxy, '@') : NULL, *user, *colon;
+  if (!at)
+    return;
+  user = strstr(c->proxy, "://");
+  user = user && user < at ? user + 3 : c->proxy;
+  colon = memchr(user, ':', (size_t)(at - user));
+  if (colon)
     add_secret(c, colon + 1, (size_t)(at - colon) - 1);
 }
 

@@ -86,10 +86,25 @@ static int put_audio(da_buf *body, da_text key, da_text value) {
   return 1;
 }
 
-static int has_calls(da_text json) {
+static int has_call(da_text json, const char *name) {
   da_text calls;
-  da_json_type type = da_json_get(json, "tool_calls", &calls);
+  da_json_type type = da_json_get(json, name, &calls);
   return type > DA_JSON_NULL && !is_no_call(type, calls);
+}
+
+static int has_calls(da_text json) {
+  return has_call(json, "tool_calls");
+}
+
+/* Services send a content of null for an answer that was all thought, and do
+** not take it back but from a message that says something else. */
+static int needs_content(da_text json) {
+  da_text value = {NULL, 0}, id;
+  if (has_calls(json) || has_call(json, "function_call") ||
+      da_json_get(json, "refusal", &value) == DA_JSON_STRING)
+    return 0;
+  return da_json_get(json, "audio", &value) != DA_JSON_OBJECT ||
+         !has_audio(value, &id);
 }
 
 /* Never more than the message's whole text. The walk passes our own members
@@ -108,7 +123,9 @@ static void put_filtered(da_buf *body, da_text json, da_text tail,
     if (key.data < tail.data || stays_behind(key, type, value, with_calls))
       continue;
     da_buf_put(body, body->len == from ? "{" : ",", 1);
-    if (!put_audio(body, key, value))
+    if (type == DA_JSON_NULL && needs_content(json)) /* of all it is content */
+      da_buf_puts(body, "\"content\":\"\"");
+    else if (!put_audio(body, key, value))
       da_buf_put(body, key.data - 1,
                  (size_t)(value.data + value.len - key.data) + 1);
   }

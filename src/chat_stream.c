@@ -26,6 +26,7 @@ void chat_stream_init(chat_stream *s, const chat_reply *reply,
   chat_calls_init(&s->calls, answer->message.cap);
   chat_logprobs_init(&s->logprobs, answer->logprobs.cap);
   chat_more_init(&s->more, answer->choices.cap);
+  chat_extra_init(&s->extra, answer->message.cap);
   da_buf_init(&s->usage, cap);
 }
 
@@ -37,6 +38,7 @@ void chat_stream_dispose(chat_stream *s) {
   chat_calls_dispose(&s->calls);
   chat_logprobs_dispose(&s->logprobs);
   chat_more_dispose(&s->more);
+  chat_extra_dispose(&s->extra);
   da_buf_dispose(&s->usage);
 }
 
@@ -53,6 +55,7 @@ typedef struct choice {
   value index, finish_reason, error, logprobs;
   value content, refusal, reasoning, reasoning_content; /* of its delta */
   value tool_calls, function_call;
+  da_text odd; /* the delta, if there are others in it; else data NULL */
 } choice;
 
 static const choice no_choice = {
@@ -66,12 +69,13 @@ static const choice no_choice = {
     .reasoning_content = {DA_JSON_BAD, {NULL, 0}},
     .tool_calls = {DA_JSON_BAD, {NULL, 0}},
     .function_call = {DA_JSON_BAD, {NULL, 0}},
+    .odd = {NULL, 0},
 };
 
 typedef struct chunk {
   value error, usage, model, groq;
   choice first; /* the one with index 0 */
-  int has_first;
+  int has_first, has_choices;
   da_text choices; /* the array, if there are others in it; else data NULL */
 } chunk;
 
@@ -90,6 +94,8 @@ static void take(da_json *j, value *v) {
 }
 
 static void walk_delta(da_json *j, choice *c) {
+  const char *begin = j->p;
+  int others = 0;
   da_text key;
   if (!da_json_object(j)) {
     da_json_value(j, NULL);
@@ -109,8 +115,10 @@ static void walk_delta(da_json *j, choice *c) {
     else if (IS("function_call"))
       take(j, &c->function_call);
     else
-      da_json_value(j, NULL);
+      others |= da_json_value(j, NULL) > DA_JSON_NULL && !IS("role");
   }
+  c->odd.data = others ? begin : NULL;
+  c->odd.len = (size_t)(j->p - begin);
 }
 
 static void walk_choice(da_json *j, choice *c) {
@@ -162,12 +170,13 @@ static void walk_choices(da_json *j, chunk *c) {
 static void walk_chunk(da_json *j, chunk *c) {
   da_text key;
   c->error = c->usage = c->model = c->groq = absent;
-  c->has_first = 0;
+  c->has_first = c->has_choices = 0;
   c->choices.data = NULL;
   while (da_json_member(j, &key) == 1) {
-    if (IS("choices"))
+    if (IS("choices")) {
+      c->has_choices = 1;
       walk_choices(j, c);
-    else if (IS("usage"))
+    } else if (IS("usage"))
       take(j, &c->usage);
     else if (IS("model"))
       take(j, &c->model);
@@ -226,6 +235,21 @@ static int add_calls(chat_stream *s, const choice *c) {
   return check_calls(s);
 }
 
+static int add_extra(chat_stream *s, da_text delta) {
+  int code;
+  if (!delta.data)
+    return DA_OK;
+  chat_extra_delta(&s->extra, delta);
+  code = s->extra.failed;
+  if (code == DA_ENOMEM)
+    return da_nomem(s->err);
+  if (code == DA_ETOOLARGE)
+    return chat_fail(s->reply, code, "the answer is too large", s->err);
+  return code ? chat_fail(s->reply, code,
+                          "the answer has too many unknown members", s->err)
+              : DA_OK;
+}
+
 static int add_choice(chat_stream *s, const choice *c) {
   da_answer *a = s->answer;
   int rc;
@@ -244,6 +268,8 @@ static int add_choice(chat_stream *s, const choice *c) {
   if (c->logprobs.type == DA_JSON_OBJECT)
     chat_logprobs_add(&s->logprobs, c->logprobs.raw);
   rc = add_calls(s, c);
+  if (rc == DA_OK)
+    rc = add_extra(s, c->odd);
   if (rc == DA_OK)
     rc = add_piece(s, &s->refusal, &c->refusal);
   if (rc == DA_OK)
@@ -266,7 +292,13 @@ static void add_further(chat_stream *s, da_text choices) {
       chat_more_add(&s->more, n, one);
 }
 
+/* The last one counts, but for an empty one, which counts nothing. */
 static int keep_usage(chat_stream *s, da_text usage) {
+  da_json j;
+  da_text key;
+  da_json_init(&j, usage);
+  if (!da_json_object(&j) || da_json_member(&j, &key) != 1)
+    return DA_OK;
   da_buf_reset(&s->usage);
   da_buf_put(&s->usage, usage.data, usage.len);
   return da_buf_check(&s->usage, "the usage", s->err);
@@ -343,7 +375,7 @@ static da_text trim(da_text t) {
 
 static int on_event(void *ctx, const da_sse_event *event) {
   chat_stream *s = ctx;
-  da_text data = trim(event->data);
+  da_text data = trim(event->data), error;
   da_json j;
   chunk c;
   if (!data.len)
@@ -361,6 +393,8 @@ static int on_event(void *ctx, const da_sse_event *event) {
   walk_chunk(&j, &c);
   if (!da_json_end(&j))
     return other_value(s, data);
+  if (!c.has_choices && chat_find_error(data, &error))
+    return chat_service_error(s->reply, error, s->err);
   return add_chunk(s, &c);
 }
 
@@ -426,6 +460,7 @@ static int build_message(chat_stream *s) {
   put_member(m, "refusal", &s->refusal);
   put_member(m, "reasoning_content", &s->reasoning_content);
   put_member(m, "reasoning", &s->reasoning);
+  chat_extra_put(&s->extra, m);
   if (a->calls) {
     da_buf_puts(m, ",\"tool_calls\":");
     chat_calls_put(&s->calls, m, chat_is_cut(a));

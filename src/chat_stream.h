@@ -4,6 +4,7 @@
 #define CHAT_STREAM_H
 
 #include "chat_answer.h"
+#include "chat_extra.h"
 #include "chat_more.h"
 #include "da_sse.h"
 
@@ -17,6 +18,7 @@ typedef struct chat_stream {
   chat_calls calls;
   chat_logprobs logprobs;
   chat_more more;
+  chat_extra extra;
   da_buf usage;       /* the last one's JSON */
   uint32_t surrogate; /* of answer->text */
   int begun;          /* a choice was seen */

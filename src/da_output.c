@@ -111,41 +111,95 @@ static int is_closed(da_text schema) {
   return 1;
 }
 
-static int names_object(da_text type) {
+/* Whether a "type" is that one, or has it in its list. */
+static int names(da_text type, const char *wanted) {
   da_json j;
   da_text name;
   da_json_init(&j, type);
   if (!da_json_array(&j))
-    return da_json_equals(type, "object");
+    return da_json_equals(type, wanted);
   while (da_json_item(&j) == 1)
     if (da_json_value(&j, &name) == DA_JSON_STRING &&
-        da_json_equals(name, "object"))
+        da_json_equals(name, wanted))
       return 1;
   return 0;
 }
 
-/* Whatever objects are in it, schemas or not, as deep as JSON can be: what is
-** taken for a schema and is none makes it less strict, never more. */
-int da_output_is_strict(da_text schema) {
+static int is_one_of(da_text key, const char *const *words) {
+  for (; *words; words++)
+    if (da_json_equals(key, *words))
+      return 1;
+  return 0;
+}
+
+/* "An unsupported word": what a service answers 400 to, if it is strict. */
+static const char *const refused[] = {
+    "allOf",         "oneOf",
+    "not",           "if",
+    "then",          "else",
+    "default",       "dependentRequired",
+    "contains",      "dependentSchemas",
+    "uniqueItems",   "patternProperties",
+    "propertyNames", "unevaluatedProperties",
+    "minProperties", "unevaluatedItems",
+    "maxProperties", NULL,
+};
+
+static int is_strict(da_text schema);
+
+/* All schemas in an array, or an object. */
+static int are_strict(da_text schemas) {
   da_json j;
-  da_text key, value = {NULL, 0};
+  da_text key, schema = {NULL, 0};
   int object, strict = 1;
-  da_json_init(&j, schema);
+  da_json_init(&j, schemas);
   object = da_json_object(&j);
-  if (object) {
-    int is_object = da_json_get(schema, "properties", &value) >= 0;
-    if (da_json_get(schema, "type", &value) >= 0)
-      is_object |= names_object(value);
-    strict = !is_object || is_closed(schema);
-  } else if (!da_json_array(&j)) {
-    return 1;
-  }
+  if (!object && !da_json_array(&j))
+    return 0;
   while (strict &&
          (object ? da_json_member(&j, &key) : da_json_item(&j)) == 1) {
-    da_json_value(&j, &value);
-    strict = da_output_is_strict(value);
+    da_json_value(&j, &schema);
+    strict = is_strict(schema);
   }
   return strict;
+}
+
+/* As deep as JSON can be. What would let anything pass is not strict. */
+static int is_strict(da_text schema) {
+  static const char *const says[] = {"type",  "$ref", "anyOf",
+                                     "const", "enum", NULL};
+  static const char *const many[] = {"properties",  "$defs", "definitions",
+                                     "prefixItems", "anyOf", NULL};
+  da_json j;
+  da_text key, value = {NULL, 0};
+  int said = 0, is_object = 0, is_array = 0, has_items = 0, strict = 1;
+  da_json_init(&j, schema);
+  if (!da_json_object(&j))
+    return 0;
+  while (strict && da_json_member(&j, &key) == 1) {
+    da_json_value(&j, &value);
+    said |= is_one_of(key, says);
+    is_object |= da_json_equals(key, "properties");
+    has_items |= da_json_equals(key, "items");
+    if (da_json_equals(key, "type")) {
+      is_object |= names(value, "object");
+      is_array = names(value, "array");
+    } else if (is_one_of(key, refused)) {
+      strict = 0;
+    } else if (is_one_of(key, many)) {
+      strict = are_strict(value);
+    } else if (da_json_equals(key, "items")) {
+      strict = is_strict(value);
+    }
+  }
+  return strict && said && has_items >= is_array &&
+         (!is_object || is_closed(schema));
+}
+
+int da_output_is_strict(da_text schema) {
+  da_text type;
+  return da_json_get(schema, "type", &type) == DA_JSON_STRING &&
+         da_json_equals(type, "object") && is_strict(schema);
 }
 
 /* ---- the answer ---- */
@@ -201,19 +255,15 @@ static int is_refusal(da_answer *answer) {
 }
 
 static int check_end(da_answer *answer, da_err *err) {
-  static const char *const cut[] = {"length", "model_length", "max_tokens"};
+  int code = da_finish_check(answer->finish_reason);
   if (is_refusal(answer))
     return da_fail(err, DA_EREFUSED, "the model refused to answer");
-  for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
-    if (strcmp(answer->finish_reason, cut[i]) == 0)
-      return da_fail(
-          err, DA_ETRUNCATED,
-          "the answer was cut: it reached the most tokens there may "
-          "be");
-  if (strcmp(answer->finish_reason, "content_filter") == 0)
-    return da_fail(err, DA_EFILTER,
-                   "the service's content filter cut the answer");
-  return DA_OK;
+  if (code == DA_ETRUNCATED)
+    da_fail(err, code, "the answer was cut (finish reason %s)",
+            answer->finish_reason);
+  else if (code)
+    da_fail(err, code, "the service's content filter cut the answer");
+  return code;
 }
 
 static int fits(const da_output *o, da_text json, da_err *err) {

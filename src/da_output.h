@@ -24,8 +24,9 @@ int da_output_check_name(const char *name, da_err *err);
 int da_output_set_schema(da_output *o, const char *name, da_text schema,
                          int strict, da_err *err);
 
-/* Whether a schema has what strict ones must: of each object all members are
-** required, and no others allowed. */
+/* Whether a checked schema is as strict ones must be: an object; of each
+** object all members are required, and no others allowed; nothing may be
+** anything; and no word that services do not know there. */
 int da_output_is_strict(da_text schema);
 
 /* The answer as what it must be: its text is then nothing but the JSON.

@@ -2,6 +2,7 @@
 #include "da_provider.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "da_utf8.h"
 
@@ -32,6 +33,22 @@ void da_answer_reset(da_answer *a) {
   da_answer_dispose(a);
   da_answer_init(a);
   da_answer_limit(a, bytes);
+}
+
+/* OpenAI and most; Mistral; Gemini and Anthropic through gateways; what broke
+** off within the service: Mistral and OpenRouter, DeepSeek. */
+int da_finish_check(const char *finish_reason) {
+  static const char *const cut[] = {
+      "length",
+      "model_length",
+      "max_tokens",
+      "error",
+      "insufficient_system_resource",
+  };
+  for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
+    if (strcasecmp(finish_reason, cut[i]) == 0)
+      return DA_ETRUNCATED;
+  return strcmp(finish_reason, "content_filter") == 0 ? DA_EFILTER : DA_OK;
 }
 
 int da_request_put_members(const da_request *r, da_buf *out, const char *name,

@@ -62,6 +62,10 @@ void da_answer_reset(da_answer *a);
 ** would be. Right after da_answer_init. */
 void da_answer_limit(da_answer *a, size_t bytes);
 
+/* Whether an answer with that finish reason is all that the model would have
+** said: DA_OK; DA_ETRUNCATED, DA_EFILTER: it was cut. */
+int da_finish_check(const char *finish_reason);
+
 /* Appends `,"name":value` for each of the request's members that is not null;
 ** *named tells whether `name` is among them, null or not. DA_EINVAL if they
 ** are not JSON. */

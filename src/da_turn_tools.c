@@ -20,14 +20,15 @@ static size_t answered(const da_turn *t) {
 
 /* Nothing is run of an answer that is not whole, or cannot be understood. */
 static int check_whole(const da_answer *a, da_err *err) {
-  if (strcmp(a->finish_reason, "length") == 0)
-    return da_fail(err, DA_ETRUNCATED,
-                   "the answer was cut in the middle of its tool calls "
-                   "(finish reason length)");
-  if (strcmp(a->finish_reason, "content_filter") == 0)
-    return da_fail(err, DA_EFILTER,
-                   "the service's filter cut an answer with tool calls");
-  return DA_OK;
+  int code = da_finish_check(a->finish_reason);
+  if (code == DA_ETRUNCATED)
+    da_fail(err, code,
+            "the answer was cut in the middle of its tool calls "
+            "(finish reason %s)",
+            a->finish_reason);
+  else if (code)
+    da_fail(err, code, "the service's filter cut an answer with tool calls");
+  return code;
 }
 
 int da_turn_check_calls(const da_turn *t, da_err *err) {

@@ -97,7 +97,7 @@ static void messages_to_the_byte(void) {
              "{\"role\":\"assistant\",\"content\":\"say \\\"x\\\\\"},"
              "{\"role\":\"assistant\",\"content\":\"x\","
              "\"reasoning_details\":[{}],\"z\":-0.0},"
-             "{\"content\":null,\"role\":\"assistant\"},"
+             "{\"content\":\"\",\"role\":\"assistant\"},"
              "{\"role\":\"user\",\"content\":\"2\"}]}");
 }
 
@@ -118,6 +118,9 @@ static void calls_go_back(void) {
       "\"id\":\"audio_1\",\"transcript\":\"Hi\"}}",
       "{\"role\":\"assistant\",\"content\":\"y\",\"audio\":{\"data\":\"\","
       "\"id\":\"\"}}",
+      "{\"role\":\"assistant\",\"content\":null,\"refusal\":\"no\"}",
+      "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[],"
+      "\"reasoning\":\"hm\"}",
       NULL};
   da_request r = {0};
   check_body(r, wires,
@@ -129,7 +132,9 @@ static void calls_go_back(void) {
              "\"annotations\":[ ],\"n\":null},"
              "{\"role\":\"assistant\",\"content\":\"x\"},"
              "{\"role\":\"assistant\",\"content\":null,\"audio\":{\"id\":"
-             "\"audio_1\"}},{\"role\":\"assistant\",\"content\":\"y\"}]}");
+             "\"audio_1\"}},{\"role\":\"assistant\",\"content\":\"y\"},"
+             "{\"role\":\"assistant\",\"content\":null,\"refusal\":\"no\"},"
+             "{\"role\":\"assistant\",\"content\":\"\"}]}");
 }
 
 /* Not to a service that refuses them. */
@@ -289,6 +294,10 @@ static void a_proxy(void) {
   o.proxy = "http://user:hunter2@proxy.example";
   CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
   CHECK(is_secret(&c, "hunter2"));
+  chat_options_dispose(&c);
+  o.proxy = "user:hunter2:again:@proxy.example";
+  CHECK_INT(chat_options_copy(&c, &o, &err), DA_OK);
+  CHECK(is_secret(&c, "hunter2:again:"));
   chat_options_dispose(&c);
   o.base_url = text("http://127.0.0.1/v1");
   CHECK_INT(chat_options_copy(&c, &o, &err), DA_EURL);

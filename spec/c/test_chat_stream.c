@@ -140,6 +140,51 @@ static void streamed_extras(void) {
                "A", SAYS("\"content\":\"A\",\"refusal\":\"no\xEF\xBF\xBD\""));
 }
 
+/* What nobody knows here is kept, as of an answer that comes whole. */
+static void unknown_members(void) {
+  check_stream(
+      CHUNK(
+          "\"reasoning_details\":[{\"type\":\"t\",\"text\":\"th\",\"index\":0,"
+          "\"format\":\"f\",\"x\":{\"y\":[1]}}],\"n\":1,\"u\":\"a\"")
+          CHUNK("\"reasoning_details\":[{\"type\":\"t\",\"text\":\"ink\","
+                "\"index\":"
+                "0,\"format\":\"f\"}],\"n\":12345678901234567890,\"u\":null")
+              CHUNK(
+                  "\"reasoning_details\":[{\"type\":\"t\",\"signature\":\"S="
+                  "\","
+                  "\"index\":0}, {\"type\":\"enc\",\"data\":\"D\",\"index\":0}"
+                  ", {\"a\":1}, {\"a\":2}, 7 ],\"u\":\"b\",\"none\":[]")
+                  SAY("a") STOP DONE,
+      "a",
+      SAYS("\"content\":\"a\",\"reasoning_details\":[{\"type\":\"t\",\"text\":"
+           "\"think\",\"index\":0,\"format\":\"f\",\"x\":{\"y\":[1]},"
+           "\"signature\":\"S=\"},{\"type\":\"enc\",\"data\":\"D\",\"index\":"
+           "0},"
+           "{\"a\":1},{\"a\":2},7],\"n\":12345678901234567890,\"u\":\"ab\""));
+  check_stream(
+      CHUNK("\"audio\":{\"id\":\"audio_1\",\"transcript\":\"Hel\"}") CHUNK(
+          "\"audio\":{\"id\":\"audio_1\",\"transcript\":\"lo\",\"data\":"
+          "\"AA\"}") CHUNK("\"audio\":{\"data\":\"BB\",\"expires_at\":5}")
+          CHUNK("\"v\":[1],\"w\":\"x\"") CHUNK("\"v\":{},\"w\":\"x\"") DONE,
+      "",
+      SAYS("\"content\":\"\",\"audio\":{\"id\":\"audio_1\",\"transcript\":"
+           "\"Hello\",\"data\":\"AABB\",\"expires_at\":5},\"v\":{},\"w\":"
+           "\"x\""));
+}
+
+static void too_many_unknown_members(void) {
+  da_buf body;
+  outcome o;
+  da_buf_init(&body, CAP);
+  for (int i = 0; i < 33; i++)
+    da_buf_printf(&body, CHUNK("\"m%d\":%d"), i, i);
+  da_buf_puts(&body, DONE);
+  run_stream(&o, body.data, 0);
+  CHECK_INT(o.code, DA_EPROTOCOL);
+  dispose(&o);
+  da_buf_dispose(&body);
+}
+
 static void streamed_details(void) {
   outcome o;
   run_stream(&o,
@@ -268,6 +313,13 @@ static void streamed_usage(void) {
   CHECK_STR(da_buf_text(&o.a.raw_usage).data,
             "{\"prompt_tokens\":3 ,\"completion_tokens\":4}");
   dispose(&o);
+  run_stream(&o,
+             SAY("a") "data: {\"choices\":[],\"usage\":{\"total_tokens\":7}}"
+                      "\n\ndata: {\"choices\":[],\"usage\":{ }}\n\n" DONE,
+             0);
+  CHECK_INT(o.a.usage.total, 7);
+  CHECK_STR(da_buf_text(&o.a.raw_usage).data, "{\"total_tokens\":7}");
+  dispose(&o);
   run_stream(&o, SAY("a") DONE, 0); /* never */
   CHECK_INT(o.a.has_usage, 0);
   CHECK_INT(o.a.raw_usage.len, 0);
@@ -303,6 +355,9 @@ static void broken_streams(void) {
   check_broken("event: error\ndata: {\"message\":\"x\"}\n\n", DA_EAPI, 0);
   check_broken("event: error\ndata: out of luck\n\n", DA_EAPI, 0);
   check_broken("data: [{\"error\":{\"code\":429}}]\n\n", DA_ERATE, 1);
+  check_broken(SAY("a") "data: {\"object\":\"error\",\"message\":\"x\","
+                        "\"code\":503}\n\n" DONE,
+               DA_ESERVER, 1);
   check_broken("data: {\"choices\":[{\"error\":{\"code\":502},"
                "\"finish_reason\":\"error\"}]}\n\n",
                DA_ESERVER, 1);
@@ -363,7 +418,7 @@ static void deep_chunks(void) {
                              "\"a\",\"x\":[[]]}}]}\n\n" STOP DONE;
   static const char around[] = "data: [[[[[[[]]]]]]]\n\n" SAY("a") STOP DONE;
   limited.depth = 6;
-  check_stream(deep, "a", SAYS("\"content\":\"a\""));
+  check_stream(deep, "a", SAYS("\"content\":\"a\",\"x\":[[]]"));
   check_failure(around, DA_EPROTOCOL, "not JSON: nested too deep at byte 7",
                 "");
   limited.depth = 5;
@@ -422,6 +477,8 @@ int main(void) {
   RUN(streamed_texts);
   RUN(streamed_surrogates);
   RUN(streamed_extras);
+  RUN(unknown_members);
+  RUN(too_many_unknown_members);
   RUN(streamed_details);
   RUN(further_choices);
   RUN(many_choices);

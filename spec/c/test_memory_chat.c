@@ -19,8 +19,10 @@ static da_answer answer;
   "data: {\"choices\":[{\"index\":" n ",\"delta\":" d ",\"logprobs\":{"       \
   "\"content\":[{\"t\":1}]}}]}\n\n"
 
-static const char streamed[] =
-    CHUNK("0", "{\"content\":\"a\",\"reasoning\":\"r\"}") CHUNK(
+static const char streamed[] = CHUNK(
+    "0", "{\"content\":\"a\",\"reasoning\":\"r\",\"d\":[{\"index\":0},1],"
+         "\"e\":\"x\"}")
+    CHUNK(
         "1",
         "{\"content\":\"b\",\"tool_calls\":[{\"function\":{\"name\":\"h\"}}]}")
         CHUNK("0", "{\"tool_calls\":[{\"index\":0,\"id\":\"c\\u0031\","
@@ -39,6 +41,7 @@ static const char streamed[] =
 static const char whole[] =
     "{\"usage\":{\"total_tokens\":7},\"choices\":[{\"logprobs\":{\"content\":["
     "{\"t\":1}]},\"message\":{\"content\":\"a\",\"reasoning\":\"r\","
+    "\"d\":[{\"index\":0},1],\"e\":\"x\","
     "\"tool_calls\":[{\"id\":\"c1\",\"signature\":\"s\",\"function\":{"
     "\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}},{\"id\":\"c2\","
     "\"function\":{\"name\":\"g\",\"arguments\":{\"b\":2}}}]}},{\"index\":1}]"
@@ -46,6 +49,7 @@ static const char whole[] =
 
 static const char message[] =
     "{\"role\":\"assistant\",\"content\":\"a\",\"reasoning\":\"r\","
+    "\"d\":[{\"index\":0},1],\"e\":\"x\","
     "\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{"
     "\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"},\"signature\":\"s\"},"
     "{\"id\":\"c2\",\"type\":\"function\",\"function\":{\"name\":\"g\","
