@@ -323,6 +323,38 @@ describe("a turn in progress", function()
     done(0.3)
   end)
 
+  it("keeps what there was when a later call breaks it off", function()
+    for _, with_session in ipairs { true, false } do
+      local steps = { { call("f", "{}", "x"), call("f", "{}", "y"),
+        call("f", "{}", "z") }, "done" }
+      local a = with_session and agent(steps)
+        or deepagent.new { provider = tooled.model(steps), memory = true }
+      a:with_tool(tool("f", function(_, c)
+        if c.id == "y" then
+          a:on_tool_call(function() error "nobody" end)
+        end
+        return c.id
+      end))
+      assert.equal("callback_error", select(2, a:ask "go").code)
+      assert.equal("user assistant(3) tool tool",
+        tooled.shape(a:unfinished_turn()))
+      a:on_tool_call(nil)
+      assert.equal("done", a:resume())
+      assert.equal("z", a:get_history()[5].content)
+    end
+  end)
+
+  it("costs no more than its results where nobody saves it", function()
+    local calls = {}
+    for i = 1, 128 do calls[i] = call "f" end
+    local a = deepagent.new { provider = tooled.model { calls, "done" } }
+    local result = ("x"):rep(100000)
+    a:with_tool(tool("f", function() return result end))
+    local began = os.clock()
+    assert.equal("done", a:ask "go")
+    assert.truthy(os.clock() - began < 8) -- not a journal for each call
+  end)
+
   it("is not saved again and again where the store says timeout", function()
     local saves = 0
     local a = agent({ { call "f" }, "done" }, {

@@ -126,13 +126,31 @@ int da_turn_resume(da_turn **out, da_agent *a, da_delta_fn delta, void *ctx,
 
 /* ---- working ---- */
 
+/* The journal is written anew each time: that can wait until the turn ends
+** where nobody saves it, or where `soon` it is written anyway. */
+static int note(da_turn *t, int soon, da_err *err) {
+  const da_agent *a = t->agent;
+  da_history_dispose(&t->unnoted);
+  if (!soon && a->session && a->settings.auto_save)
+    return da_agent_journal(t->agent, &t->messages, t->begun, err);
+  da_history_copy(&t->unnoted, &t->messages);
+  return DA_OK;
+}
+
+static void note_rest(da_turn *t) {
+  da_err ignored;
+  if (t->unnoted.len)
+    da_agent_journal(t->agent, &t->unnoted, t->begun, &ignored);
+  da_history_dispose(&t->unnoted);
+}
+
 /* The turn as it is now is saved before anything else happens in it. */
 static int save_first(da_turn *t, da_turn_state next, da_err *err) {
   double by = da_deadline(t->agent->settings.save_timeout);
   t->state = DA_TURN_SAVING;
   t->next = next;
   t->saved_by = by < t->deadline ? by : t->deadline;
-  return da_agent_journal(t->agent, &t->messages, t->begun, err);
+  return note(t, 0, err);
 }
 
 static int step_saving(da_turn *t, double seconds, da_err *err) {
@@ -200,13 +218,14 @@ static int step_calling(da_turn *t, da_err *err) {
     return save_first(t, DA_TURN_ASKING, err);
   if (code == DA_TURN_TO_SAVE)
     return save_first(t, DA_TURN_CALLING, err);
-  return da_agent_journal(t->agent, &t->messages, t->begun, err);
+  return note(t, t->unsaved && !t->agent->settings.approve, err);
 }
 
 /* What there was of a turn that is broken off. */
 static int fail(da_turn *t, int code, da_err *err) {
   if (err->code != code) /* a listener that gave no reason */
     da_fail(err, code, "the turn was ended (%s)", da_code_name(code));
+  note_rest(t);
   if (t->messages.len > 1)
     da_history_copy(&t->agent->fragments, &t->messages);
   da_agent_failed(t->agent, &t->answer);
@@ -279,6 +298,7 @@ int da_turn_keep(da_turn *t, da_err *err) {
     tell_failure(a, err);
     return code;
   }
+  da_history_dispose(&t->unnoted);
   t->answer.usage = t->usage;
   da_agent_answered(a, &t->answer, &t->spent);
   a->took = da_now() - t->began;
@@ -301,6 +321,7 @@ void da_turn_free(da_turn *t) {
   if (!t)
     return;
   end_attempt(t);
+  note_rest(t);
   da_tool_unref(t->approved);
   t->agent->talking = 0;
   da_history_dispose(&t->messages);

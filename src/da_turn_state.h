@@ -27,6 +27,7 @@ struct da_turn {
   size_t begun;    /* as many may have been made: what the journal tells */
   da_tool_entry *approved; /* what is run next, once that is saved */
   int unsaved; /* what a call gave that must not be made twice is not saved */
+  da_history unnoted;  /* what the journal is still to have, or empty */
   unsigned round;      /* of tools, from 1 */
   da_usage usage;      /* of all its answers */
   da_usage spent;      /* of those that came out of no cache */
