@@ -224,7 +224,7 @@ static chat_one_call *add_call(chat_calls *c) {
     fail(c, DA_ETOOLLIMIT);
     return NULL;
   }
-  if (c->count == c->size) {
+  if (!c->items || c->count == c->size) {
     size_t size = c->size ? c->size * 2 : 4;
     chat_one_call *items = realloc(c->items, size * sizeof *items);
     if (!items) {

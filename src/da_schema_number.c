@@ -137,5 +137,7 @@ int da_schema_is_multiple(da_text a, da_text of) {
   if (more < 0)
     return 0;
   m = digits_modulo(&y, UINT64_MAX);
+  if (!m) /* no divisor */
+    return 0;
   return (wide)digits_modulo(&x, m) * power_modulo(more, m) % m == 0;
 }
