@@ -53,6 +53,12 @@ describe("an error", function()
       tostring(err))
   end)
 
+  it("can be joined to a text", function()
+    local _, err = acting(function() return nil, "M" end):ask("x")
+    assert.equal("failed: provider_error: M", "failed: " .. err)
+    assert.equal("provider_error: M!", err .. "!")
+  end)
+
   it("prints as well as it can where a program has changed it", function()
     local _, err = acting(function() return nil, "M" end):ask("x")
     err.code, err.message, err.status = nil, nil, 500

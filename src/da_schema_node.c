@@ -30,10 +30,6 @@ int da_schema_word_of(da_text key) {
   return -1;
 }
 
-const char *da_schema_word_name(int word) {
-  return words[word].name;
-}
-
 da_schema_kind da_schema_word_kind(int word) {
   return words[word].kind;
 }

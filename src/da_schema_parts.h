@@ -67,7 +67,6 @@ typedef enum da_schema_word {
 
 /* The keyword that the raw key is, or -1. */
 int da_schema_word_of(da_text key);
-const char *da_schema_word_name(int word);
 da_schema_kind da_schema_word_kind(int word);
 
 /* A schema's keywords; those that are not there have no data. */

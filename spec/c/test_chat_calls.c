@@ -411,6 +411,20 @@ static void whole_made_anew(void) {
            "\"type\":\"function\",\"function\":{\"name\":\"f\","
            "\"arguments\":\"{}\"}}]"),
       SAYS("\"content\":null,\"tool_calls\":[" CALL("c", "f", "{}") "]"), 1);
+  check_message(/* an id twice */
+                SAYS("\"content\":null,\"tool_calls\":[" F1
+                     "," CALL("c1", "g", "{}") "]"),
+                SAYS("\"content\":null,\"tool_calls\":[" F1
+                     "," CALL(MADE, "g", "{}") "]"),
+                2);
+  check_message(
+      SAYS("\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"
+           "\"function\",\"function\":{\"name\":\"f\"}}]"),
+      SAYS("\"content\":null,\"tool_calls\":[" CALL("c1", "f", "{}") "]"), 1);
+  check_message(SAYS("\"content\":null,\"tool_calls\":" F1),
+                SAYS("\"content\":null,\"tool_calls\":[" F1 "]"), 1);
+  check_message(SAYS("\"content\":null,\"tool_calls\":[{}," F1 "]"),
+                SAYS("\"content\":null,\"tool_calls\":[" F1 "]"), 1);
 }
 
 static void whole_ends(void) {

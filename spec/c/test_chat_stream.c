@@ -185,6 +185,15 @@ static void too_many_unknown_members(void) {
   da_buf_dispose(&body);
 }
 
+static void large_unknown_members(void) {
+  outcome o;
+  largest_message = 10;
+  run_stream(&o, CHUNK("\"m\":\"0123456789a\"") DONE, 0);
+  CHECK_INT(o.code, DA_ETOOLARGE);
+  dispose(&o);
+  largest_message = CAP;
+}
+
 static void streamed_details(void) {
   outcome o;
   run_stream(&o,
@@ -363,6 +372,8 @@ static void broken_streams(void) {
                DA_ESERVER, 1);
   check_broken("data: {\"choices\":[{\"error\":\"\"}]}\n\n", DA_ETRUNCATED, 1);
   check_broken("data: {\"error\":\"\"}\n\n", DA_ETRUNCATED, 1);
+  check_broken("data: {\"error\":{\"code\":429},\"choices\":[]}\n\n" DONE,
+               DA_ERATE, 1);
   check_broken(SAY("a") "data: {\"error\":{\"code\":429}}", DA_ERATE, 1);
 }
 
@@ -478,6 +489,7 @@ int main(void) {
   RUN(streamed_surrogates);
   RUN(streamed_extras);
   RUN(unknown_members);
+  RUN(large_unknown_members);
   RUN(too_many_unknown_members);
   RUN(streamed_details);
   RUN(further_choices);

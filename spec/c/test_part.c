@@ -111,6 +111,7 @@ static void types_are_told_by_the_first_bytes(void) {
   IS("image/heic", "\0\0\0\x1c"
                    "ftypheic");
   IS("image/bmp", "BM\x9a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0");
+  IS("image/bmp", "BM\x9a\0\0\0\0\0\0\0\x1a\0\0\0\x0c\0\0\0");
   IS("audio/wav", "RIFF\1\0\0\0WAVEfmt ");
   IS("audio/mpeg", "ID3\4\0");
   IS("audio/mpeg", "\xff\xfb\x90\x64");

@@ -327,6 +327,9 @@ static void references(void) {
        "\"#/definitions/a~1b\"},{\"$ref\":\"#/definitions/c~0d\"},{\"$ref\":"
        "\"#/definitions/e%20f\"}]}",
        "[null,null,1]", "$[2]: must be null, not 1"},
+      {"{\"definitions\":{\"jO%g\":{\"type\":\"null\"}},\"$ref\":"
+       "\"#/definitions/%6a%4F%g\"}",
+       "1", "$: must be null, not 1"},
       {"{\"properties\":{\"a\":{\"type\":\"null\"},\"b\":{\"$ref\":"
        "\"#/properties/a\"}}}",
        "{\"b\":1}", "$.b: must be null, not 1"},
@@ -468,6 +471,12 @@ static void schemas_that_are_none(void) {
        "$.$ref: must be a place in this schema where there is one, such as "
        "\"#/$defs/x\""},
       {"{\"$ref\":\"#/anyOf/x\",\"anyOf\":[true]}",
+       "$.$ref: must be a place in this schema where there is one, such as "
+       "\"#/$defs/x\""},
+      {"{\"$ref\":\"#/anyOf/1\",\"anyOf\":[true]}",
+       "$.$ref: must be a place in this schema where there is one, such as "
+       "\"#/$defs/x\""},
+      {"{\"$ref\":\"#/anyOf/0/x\",\"anyOf\":[true]}",
        "$.$ref: must be a place in this schema where there is one, such as "
        "\"#/$defs/x\""},
       {"{\"$ref\":\"#anchor\"}",

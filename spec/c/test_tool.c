@@ -281,6 +281,8 @@ static void settings_are_sent(void) {
   CHECK(ask("3"));
   CHECK(strstr(asked, "\"tool_choice\":\"required\""));
   CHECK(!strstr(asked, "parallel"));
+  CHECK_INT(da_agent_add_tool(a, &(da_tool){.name = "g"}, &err), DA_EINVAL);
+  CHECK_STR(err.message, "the tool 'g' has no function");
   CHECK_INT(da_agent_set_tool_choice(a, "", &err), DA_EINVAL);
   CHECK_INT(da_agent_set_tool_choice(a, "\xff", &err), DA_EINVAL);
   CHECK_INT(da_agent_set_tool_choice(a, "g", &err), DA_OK);
