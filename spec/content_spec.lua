@@ -349,6 +349,7 @@ describe("a question of parts", function()
         "x", deepagent.image "/none/x.png" },
       ["part 2 is nil, neither a string nor a part"] = { "x", nil, part },
       ["part 1 is nil"] = { nil, part },
+      ["part 2 is nil, neither a string"] = { "x", nil, "y" },
       ["part 2 is a number"] = { "x", 5 },
       ["part 1 is a boolean"] = { true },
       ["part 2 has no type"] = { "x", {} },

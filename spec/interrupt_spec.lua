@@ -1,6 +1,7 @@
 -- Ctrl-C while an answer is waited for.
 
 local child = require "support.child"
+local deepagent = require "deepagent"
 local patience = require "support.patience"
 local test_server = require "support.server"
 
@@ -10,6 +11,18 @@ local SCRIPT = [[
   local agent = deepagent.new { base_url = arg[1], model = "m" }
   print(agent[arg[2] ](agent, "Hello", function() end))
   print "and went on"]]
+
+describe("a program that looks at its calls", function()
+  it("is not interrupted", function()
+    local calls, agent = 0, deepagent.offline()
+    debug.sethook(function() calls = calls + 1 end, "c")
+    local text, err = agent:ask "x"
+    debug.sethook()
+    assert.is_nil(err)
+    assert.is_string(text)
+    assert.is_true(calls > 0)
+  end)
+end)
 
 describe("an interrupted program", function()
   local server

@@ -369,6 +369,11 @@ describe("an answer that must be JSON", function()
         assert.is_false(ok, case[1])
         assert.truthy(why:find(case[1]), why)
       end
+      assert.truthy(child.run([[
+        local core = require "deepagent.core"
+        print(pcall(function()
+          core.agent("openai", "m"):with_json_schema("x", { a = "string" })
+        end))]]):find('schemas need require "deepagent"', 1, true))
       assert.is_false((pcall(a.with_json_mode, a, 1)))
       assert.is_false((pcall(a.with_json_mode, a, nil)))
       server:script { answers.plain(ROME) }

@@ -210,6 +210,17 @@ describe("a tool's time", function()
     end
   end)
 
+  it("is told where the function gives what it caught", function()
+    local a, model = agent { { call "f" }, "done" }
+    a:with_tool_timeout(0.05):with_tool(tool("f", function()
+      local _, err = pcall(loop)
+      return nil, err
+    end))
+    assert.equal("done", a:ask "go")
+    assert.equal('{"error":"it took too long and was stopped"}',
+      first_result(model))
+  end)
+
   it("leaves the hook of the program as it was", function()
     local lines = 0
     local function hook() lines = lines + 1 end
@@ -395,6 +406,14 @@ describe("misuse", function()
     ok, message = pcall(a.with_tools, a, { tool("fine", nothing), t })
     assert.is_false(ok, message)
   end
+
+  it("of a tool whose fields raise is raised as it was", function()
+    local why = {}
+    local t = setmetatable({}, { __index = function() error(why) end })
+    local ok, raised = pcall(function() agent { "x" }:with_tool(t) end)
+    assert.is_false(ok)
+    assert.equal(why, raised)
+  end)
 
   it("of a tool's fields is told", function()
     refuses({ run = nothing }, "name must be a string, not a nil")

@@ -278,6 +278,19 @@ static void further_choices(void) {
   }
 }
 
+static void a_further_choice_may_call(void) {
+  outcome o;
+  run_stream(&o,
+             SAY("a") PART("1", "\"function_call\":{\"name\":\"f\","
+                                "\"arguments\":\"{\"}")
+                 PART("1", "\"function_call\":{\"arguments\":\"}\"}") DONE,
+             0);
+  CHECK_INT(o.code, DA_OK);
+  CHECK(strstr(da_buf_text(&o.a.choices).data,
+               "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}"));
+  dispose(&o);
+}
+
 static void many_choices(void) {
   outcome o;
   da_buf body;
@@ -493,6 +506,7 @@ int main(void) {
   RUN(too_many_unknown_members);
   RUN(streamed_details);
   RUN(further_choices);
+  RUN(a_further_choice_may_call);
   RUN(many_choices);
   RUN(streamed_logprobs);
   RUN(streamed_usage);

@@ -1,6 +1,7 @@
 /* test_tool.c - tools from C: what may be one, running, approval, turns that
 ** are gone on with; who owns what. */
 #include "da_agent.h"
+#include "da_turn.h"
 #include "deepagent.h"
 
 #include "check.h"
@@ -302,6 +303,44 @@ static void rounds_have_an_end(void) {
   end();
 }
 
+static void calls_must_be_some(void) {
+  static const char *const steps[] = {
+      "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[7]}"};
+  counts c = {0};
+  char *text = NULL;
+  begin(steps);
+  CHECK_INT(add("f", NULL, &c), DA_OK);
+  CHECK_INT(da_agent_ask(a, "go", &text, &err), DA_EPROVIDER);
+  CHECK_INT(c.runs, 0);
+  end();
+}
+
+/* Whoever has other things to do, too, looks again and again. */
+static void a_turn_goes_in_steps(void) {
+  static const char *const steps[] = {CALL("f", ""), "done"};
+  counts c = {.says = "x"};
+  const da_text go = {"go", 2};
+  da_store *store = NULL;
+  da_turn *t = NULL;
+  int code;
+  begin(steps);
+  CHECK_INT(da_store_memory(&store, &err), DA_OK);
+  CHECK_INT(da_agent_set_store(a, store, &err), DA_OK);
+  CHECK_INT(da_agent_set_session_id(a, "s", &err), DA_OK);
+  CHECK_INT(add("f", NULL, &c), DA_OK);
+  CHECK_INT(da_turn_start(&t, a, go, NULL, NULL, &err), DA_OK);
+  do
+    code = da_turn_step(t, 0, &err);
+  while (code == 0);
+  CHECK_INT(code, 1);
+  CHECK_INT(da_turn_step(t, 0, &err), 1); /* it is over */
+  CHECK_INT(da_turn_keep(t, &err), DA_OK);
+  da_turn_free(t);
+  CHECK_STR(content(3), "\"done\"");
+  CHECK_INT(da_agent_flush(a, 60, &err), DA_OK);
+  end();
+}
+
 /* ---- going on ---- */
 
 static void a_turn_is_gone_on_with(void) {
@@ -353,6 +392,8 @@ int main(void) {
   RUN(a_tool_may_be_replaced_meanwhile);
   RUN(settings_are_sent);
   RUN(rounds_have_an_end);
+  RUN(calls_must_be_some);
+  RUN(a_turn_goes_in_steps);
   RUN(a_turn_is_gone_on_with);
   RUN(a_turn_is_dropped);
   return check_done();
