@@ -179,6 +179,9 @@ static void by_name(void) {
   streamed(CALLS("{" I("0") ID("c1") BOTH("get_", "") "}")
                CALLS("{" I("0") BOTH("weather", "{}") "}") DONE,
            "[" CALL("c1", "get_weather", "{}") "]", 1);
+  streamed(CALLS("{" I("0") ID("c1") BOTH("weather", "") "}")
+               CALLS("{" I("0") BOTH("_at", "{}") "}") DONE,
+           "[" CALL("c1", "weather_at", "{}") "]", 1);
   streamed(CALLS("{" I("0") ID("c1") BOTH("f", "{") "}") CALLS(
                "{" I("0") "\"function\":{\"name\":null,\"arguments\":\"}\"}}")
                CALLS("{" I("0") "\"id\":null,\"type\":null,\"function\":"

@@ -80,6 +80,9 @@ static void streamed_texts(void) {
                SAYS("\"content\":\"Hello "
                     "\xE2\x9C\x93\""));
   check_stream(SAY("a") STOP, "a", SAYS("\"content\":\"a\""));
+  check_stream("data: {\"choices\":[{\"native_finish_reason\":{\"delta\":1},"
+               "\"delta\":{\"content\":\"a\"}}]}\n\n" DONE,
+               "a", SAYS("\"content\":\"a\""));
   check_stream(SAY("a") "data: [DONE]", "a", SAYS("\"content\":\"a\""));
   check_stream(SAY("a") DONE "data: nonsense\n\n" SAY("b"), "a",
                SAYS("\"content\":\"a\""));

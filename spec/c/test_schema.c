@@ -417,6 +417,21 @@ static void deep(void) {
   da_buf_dispose(&value);
 }
 
+static void references_have_a_length(void) {
+  da_buf schema;
+  da_err err;
+  da_buf_init(&schema, KIT_CAP);
+  for (int n = 500; n <= 600; n += 100) {
+    da_buf_reset(&schema);
+    da_buf_printf(&schema,
+                  "{\"$defs\":{\"%0*d\":true},\"$ref\":\"#/$defs/%0*d\"}", n,
+                  0, n, 0);
+    CHECK_INT(da_schema_check(da_buf_text(&schema), &err),
+              n == 500 ? DA_OK : DA_EINVAL);
+  }
+  da_buf_dispose(&schema);
+}
+
 static void schemas_that_are_none(void) {
   static const struct {
     const char *schema, *why;
@@ -539,6 +554,7 @@ int main(void) {
   RUN(references);
   RUN(hostile);
   RUN(deep);
+  RUN(references_have_a_length);
   RUN(schemas_that_are_none);
   RUN(texts_that_are_no_json);
   RUN(messages_are_cut_clean);
