@@ -252,9 +252,12 @@ describe("the conversation", function()
     assert(agent:stream("b"))
     assert.same(answers.tokens(2, 3), agent:usage().last)
     assert.same(answers.tokens(4, 6), agent:usage().total)
+    local last = agent:last()
+    assert.truthy(last.timings.first <= last.timings.total)
+    last.timings = nil
     assert.same({ finish_reason = "stop", model = "echo-1", request_id = "",
       usage = agent:usage().last, message = { role = "assistant",
-        content = "re: b" } }, agent:last())
+        content = "re: b" } }, last)
   end)
 
   it("counts all turns of the session, whoever had them", function()
