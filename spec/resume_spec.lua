@@ -498,4 +498,18 @@ describe("of two agents with unfinished turns", function()
     assert.same({}, unfinished())
     assert.equal(6, #stored().messages)
   end)
+
+  it("one that another agent has finished is not gone on with", function()
+    local a, model = begin "a's"
+    assert.is_nil((a:ask "a"))
+    assert.is_true(a:flush())
+    local b, other = agent { "not asked" }
+    assert.equal(3, #b:unfinished_turn())
+    model.steps = { [3] = "done" }
+    assert.equal("done", a:resume())
+    assert.is_true(a:flush())
+    assert.equal("not_found", select(2, b:resume()).code)
+    assert.equal(0, #other.requests)
+    assert.equal(4, #b:get_history())
+  end)
 end)

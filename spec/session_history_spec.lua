@@ -253,11 +253,11 @@ describe("the conversation", function()
     assert.same(answers.tokens(2, 3), agent:usage().last)
     assert.same(answers.tokens(4, 6), agent:usage().total)
     local last = agent:last()
-    assert.is_true(0 <= last.timings.first)
-    assert.is_true(last.timings.first <= last.timings.total)
+    assert.truthy(last.timings.first <= last.timings.total)
+    last.timings = nil
     assert.same({ finish_reason = "stop", model = "echo-1", request_id = "",
-      usage = agent:usage().last, timings = last.timings,
-      message = { role = "assistant", content = "re: b" } }, last)
+      usage = agent:usage().last, message = { role = "assistant",
+        content = "re: b" } }, last)
   end)
 
   it("counts all turns of the session, whoever had them", function()

@@ -274,6 +274,38 @@ describe("a tool's time", function()
   end)
 end)
 
+describe("cancel", function()
+  it("ends a turn from a tool, a hook, a delta or the logger", function()
+    for _, place in ipairs { "tool", "hook", "delta", "logger" } do
+      local ran = 0
+      local a, model = agent { function(_, on_delta)
+        on_delta "Let me see."
+        return tooled.asking { call "f", call "f" }
+      end, "not asked" }
+      local function cancel(here)
+        if here == place then assert.equal(a, a:cancel()) end
+      end
+      a:with_memory():on_tool_call(function() cancel "hook" end)
+        :with_logger(function() cancel "logger" end)
+        :with_tool(tool("f", function()
+          ran = ran + 1
+          cancel "tool"
+          return "x"
+        end))
+      local text, err = a:stream("go", function() cancel "delta" end)
+      assert.is_nil(text)
+      assert.equal("cancelled", err.code)
+      assert.truthy(ran <= (place == "tool" and 1 or 0), place)
+      assert.truthy(#model.requests <= 1)
+      assert.same({}, a:get_history())
+      -- Between turns it means nothing.
+      a:with_logger(nil):cancel()
+      model.steps[#model.requests + 1] = "again"
+      assert.equal("again", a:ask "go")
+    end
+  end)
+end)
+
 describe("on_tool_call", function()
   --- Asks with the hook; whether the tool ran, what the model read, and what
   --- ask returned.

@@ -3,6 +3,8 @@
 #ifndef DA_AGENT_H
 #define DA_AGENT_H
 
+#include <stdatomic.h>
+
 #include "da_runtime.h"
 #include "da_settings.h"
 
@@ -33,7 +35,8 @@ struct da_agent {
   int closed;
   da_save_state last_state; /* and error: how it stood when it was closed */
   da_err last_err;
-  int talking; /* a turn is under way */
+  int talking;          /* a turn is under way */
+  atomic_int cancelled; /* it is to end */
   int told_insecure;
   int telling; /* its logger is running */
 };

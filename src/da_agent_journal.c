@@ -10,6 +10,8 @@
 #include "da_journal.h"
 #include "deepagent.h"
 
+#define MOST_UNFINISHED 16
+
 /* One turn that this agent itself broke off is kept: the last. */
 static int forget_abandoned(da_agent *a, da_text except) {
   da_text id = {a->abandoned, strlen(a->abandoned)};
@@ -38,6 +40,11 @@ int da_agent_journal(da_agent *a, const da_history *turn, size_t begun,
   }
   if (code)
     return da_nomem(err);
+  if (da_journal_trim(&a->journal, MOST_UNFINISHED))
+    da_agent_log(a, DA_WARN, NULL,
+                 "the session has more than %d turns that are not finished: "
+                 "the oldest is dropped",
+                 MOST_UNFINISHED);
   if (id.len < sizeof a->abandoned) {
     memcpy(a->abandoned, id.data, id.len);
     a->abandoned[id.len] = '\0';
@@ -99,16 +106,70 @@ int da_agent_discard_turn(da_agent *a, da_err *err) {
   return code;
 }
 
+static int has_message(const da_history *h, da_text id) {
+  da_history_iter it;
+  da_message *m;
+  int found = 0;
+  da_history_begin(&it, h, 0);
+  while (!found && (m = da_history_next(&it))) {
+    da_text other = da_message_id(m);
+    found = other.len == id.len && memcmp(other.data, id.data, id.len) == 0;
+  }
+  da_history_end(&it);
+  return found;
+}
+
+/* Somebody else may have gone on with the turn: what is stored is looked at, if
+** nothing of ours is lost by that. A turn that is not there is still ours, as
+** a store need not keep the journal. */
+static void look_again(da_agent *a) {
+  const da_text none = {"", 0};
+  da_buf ours = a->journal, both;
+  da_err ignored;
+  if (!a->session || !a->settings.auto_save ||
+      !da_history_same(&a->history, &a->queued) ||
+      da_agent_save_state(a, &ignored) > DA_SAVE_SAVED)
+    return;
+  da_buf_init(&both, ours.cap);
+  da_buf_init(&a->journal, ours.cap);
+  if (da_agent_load(a, &ignored) ||
+      da_journal_merge(&both, none, da_buf_text(&a->journal),
+                       da_buf_text(&ours))) {
+    da_buf_dispose(&a->journal);
+    da_buf_dispose(&both);
+    a->journal = ours;
+    return;
+  }
+  da_buf_dispose(&a->journal);
+  da_buf_dispose(&ours);
+  a->journal = both;
+}
+
+/* The last one that is not part of the conversation by now. */
+static int find_last(da_agent *a, da_history *turn, size_t *begun,
+                     da_err *err) {
+  for (;;) {
+    int code = da_journal_last(da_buf_text(&a->journal), turn, begun, err);
+    if (code ||
+        !has_message(&a->history, da_message_id(da_history_at(turn, 0))))
+      return code;
+    da_history_dispose(turn);
+    da_journal_pop(&a->journal, err);
+  }
+}
+
 /* `adopt`: it is gone on with. */
 static int read_last(da_agent *a, da_history *turn, size_t *begun, int adopt,
                      da_err *err) {
   int code = da_agent_check_idle(a, err);
   if (!code)
     code = da_agent_resolve(a, err);
+  if (!code && adopt)
+    look_again(a);
   if (!code)
     code = check_read(a, err);
   if (!code)
-    code = da_journal_last(da_buf_text(&a->journal), turn, begun, err);
+    code = find_last(a, turn, begun, err);
   if (!code && adopt && da_journal_adopt(&a->journal, turn, *begun)) {
     da_history_dispose(turn);
     code = da_nomem(err);

@@ -165,6 +165,23 @@ int da_journal_pop(da_buf *journal, da_err *err) {
   return DA_OK;
 }
 
+size_t da_journal_trim(da_buf *journal, size_t most) {
+  da_text turn, id;
+  da_json j;
+  size_t count = 0, dropped = 0, at;
+  if (begin(&j, da_buf_text(journal)))
+    while (next(&j, &turn, &id))
+      count++;
+  if (count <= most || !most || !begin(&j, da_buf_text(journal)))
+    return 0;
+  for (; dropped <= count - most; dropped++) /* up to the first that stays */
+    next(&j, &turn, &id);
+  at = (size_t)(turn.data - journal->data);
+  memmove(journal->data + 1, turn.data, journal->len - at + 1);
+  journal->len -= at - 1;
+  return dropped - 1;
+}
+
 /* What is to become of a turn that `theirs` has; an empty text: nothing. */
 static da_text merge_turn(da_text base, da_text ours, da_text turn,
                           da_text id) {

@@ -26,6 +26,10 @@ int da_journal_drop(da_buf *journal, da_text id);
 ** Needs no memory. */
 int da_journal_pop(da_buf *journal, da_err *err);
 
+/* Takes out the oldest, but for `most` (> 0) of them: how many. Needs no
+** memory. */
+size_t da_journal_trim(da_buf *journal, size_t most);
+
 /* The messages of the turn that was begun last; *begun is SIZE_MAX where it
 ** does not tell. DA_ENOTFOUND: there is none. DA_ECORRUPT: it has something
 ** that is no message. */

@@ -320,7 +320,7 @@ static const char *skip_container(da_json *j, const char *p) {
 
 void da_json_init(da_json *j, da_text text) {
   j->start = text.data;
-  j->end = text.data + text.len;
+  j->end = text.len ? text.data + text.len : text.data; /* may be NULL */
   j->p = blank(j->start, j->end);
   j->why = NULL;
   j->fresh = 0;

@@ -44,6 +44,7 @@ static da_turn *turn_new(da_agent *a, da_delta_fn delta, void *ctx) {
   t->began = da_now();
   t->deadline = total > 0 ? da_deadline(total) : DA_NEVER;
   da_answer_init(&t->answer);
+  atomic_store(&a->cancelled, 0);
   a->talking = 1;
   return t;
 }
@@ -236,6 +237,8 @@ static int fail(da_turn *t, int code, da_err *err) {
 int da_turn_step(da_turn *t, double seconds, da_err *err) {
   int code = 1;
   da_err_clear(err);
+  if (t->state != DA_TURN_ANSWERED && atomic_load(&t->agent->cancelled))
+    return fail(t, da_fail(err, DA_ECANCELLED, "the turn was cancelled"), err);
   switch (t->state) {
   case DA_TURN_ASKING:
     code = step_asking(t, seconds, err);

@@ -65,6 +65,8 @@ static int check_choice(const da_settings *s, da_err *err) {
       (strcmp(choice, "required") == 0 && s->tools.count) ||
       da_toolbox_find(&s->tools, name))
     return DA_OK;
+  if (!s->tools.count)
+    return da_fail(err, DA_EINVAL, "tool_choice: there are no tools");
   return da_fail(err, DA_EINVAL, "tool_choice: there is no tool '%s'", choice);
 }
 

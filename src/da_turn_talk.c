@@ -3,10 +3,16 @@
 
 #include "da_turn_state.h"
 
+#define PATIENCE 0.1 /* seconds between two looks whether it is cancelled */
+
+void da_agent_cancel(da_agent *a) {
+  atomic_store(&a->cancelled, 1);
+}
+
 int da_turn_finish(da_turn *t, char **text, da_err *err) {
   int code;
   do
-    code = da_turn_step(t, 3600, err);
+    code = da_turn_step(t, PATIENCE, err);
   while (code == 0);
   if (code == 1)
     code = da_turn_keep(t, err);

@@ -255,6 +255,11 @@ int da_agent_stream_content(da_agent *a, const da_content *c,
                             da_delta_fn delta, void *ctx, char **text,
                             da_err *err);
 
+/* Ends the turn that is under way, with DA_ECANCELLED, as soon as it can: what
+** runs, a tool or a listener, is not interrupted. Also from other threads, and
+** from signal handlers, as long as the agent lives. */
+void da_agent_cancel(da_agent *a);
+
 /* ---- tools ---- */
 
 /* Copies what `tool` points to, and takes its ctx, which is dropped also upon

@@ -369,6 +369,7 @@ void l_agent_open(lua_State *L) {
       {"ask", l_agent_ask},
       {"stream", l_agent_stream},
       {"resume", l_agent_resume},
+      {"cancel", l_agent_cancel},
       {"get_history", l_agent_get_history},
       {"set_history", l_agent_set_history},
       {"clear", l_agent_clear},

@@ -66,6 +66,7 @@ void l_tool_clone(lua_State *L, l_agent *to, int index);
 int l_agent_ask(lua_State *L);
 int l_agent_stream(lua_State *L);
 int l_agent_resume(lua_State *L);
+int l_agent_cancel(lua_State *L);
 void l_talk_open(lua_State *L);
 int l_agent_get_history(lua_State *L);
 int l_agent_set_history(lua_State *L);

@@ -250,6 +250,13 @@ int l_agent_stream(lua_State *L) {
   return talk(L, 1);
 }
 
+/* cancel() -> the agent */
+int l_agent_cancel(lua_State *L) {
+  da_agent_cancel(l_agent_check(L)->agent);
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* resume([on_delta]) -> text */
 int l_agent_resume(lua_State *L) {
   l_agent *a = l_agent_check(L);

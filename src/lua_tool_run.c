@@ -47,7 +47,7 @@ static int put_result(lua_State *L, int index, job *j) {
     s = lua_tolstring(L, index, &len);
     return da_tool_put(j->result, s, len);
   }
-  b = l_buf_push(L, DA_MESSAGE_MAX);
+  b = l_buf_push(L, j->result->text.cap);
   l_json_put(L, index, b, "the result", 0);
   return da_tool_put(j->result, da_buf_text(b).data, b->len);
 }

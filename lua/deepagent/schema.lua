@@ -160,7 +160,14 @@ end
 
 --- A JSON schema as it stands, but for what is only ours; a list of values
 --- tells their type by itself.
+--- `required = {}` is a list to whoever writes it.
 local function as_it_stands(t, path)
+  if type(t.required) == "table" and next(t.required) == nil then
+    local out = {}
+    for key, value in next, t do out[key] = value end
+    out.required = core.array {}
+    t = out
+  end
   if type(t.required) == "boolean" then
     return fail(path, NOT_REQUIRED)
   end

@@ -572,6 +572,11 @@ function Agent:last() end
 ---@return deepagent.Error? err
 function Agent:resume(on_delta) end
 
+---Ends the turn that is under way with "cancelled", as soon as what runs
+---returns.
+---@return deepagent.Agent self
+function Agent:cancel() end
+
 ---Forgets it; true also if there was none.
 ---@return true? ok
 ---@return deepagent.Error? err

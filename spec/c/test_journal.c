@@ -126,6 +126,23 @@ static void a_turn_is_adopted(void) {
   }
 }
 
+static void the_oldest_go(void) {
+  da_buf j = journal_of("");
+  CHECK_INT(da_journal_trim(&j, 1), 0);
+  set(&j, "a", 1);
+  set(&j, "b", 2);
+  set(&j, "c", 3);
+  CHECK_INT(da_journal_trim(&j, 3), 0);
+  CHECK_STR(told(&j), "a1 b2 c3");
+  CHECK_INT(da_journal_trim(&j, 2), 1);
+  CHECK_STR(told(&j), "b2 c3");
+  set(&j, "d", 1);
+  CHECK_INT(da_journal_trim(&j, 1), 2);
+  CHECK_STR(told(&j), "d1");
+  CHECK_INT(j.len, strlen(j.data));
+  da_buf_dispose(&j);
+}
+
 static void the_last_is_read(void) {
   da_buf j = journal_of("");
   da_history h = turn("a", 2), got;
@@ -250,6 +267,7 @@ int main(void) {
   RUN(turns_are_dropped);
   RUN(what_others_wrote_stays);
   RUN(a_turn_is_adopted);
+  RUN(the_oldest_go);
   RUN(the_last_is_read);
   RUN(what_is_no_turn_is_corrupt);
   RUN(two_writers);

@@ -169,11 +169,13 @@ static void session_end(void) {
 
 /* ---- checks ---- */
 
-/* Of a session that could not be read nobody knows whether it has a turn. */
+/* Of a session that could not be read nobody knows whether it has a turn;
+** to resume looks once more. */
 static void plain_check(void) {
   int unread = a->load_err.code;
   said_is_right();
   CHECK(resume() || unread);
+  unread = a->load_err.code;
   CHECK(ask_tools("more"));
   said_is_right();
   CHECK_INT(da_agent_discard_turn(a, &err), unread ? unread : DA_ENOTFOUND);
