@@ -313,8 +313,9 @@ static void only_regular_files_are_read(void) {
   REFUSED("unsafe_file");
   m.path = "/dev/zero";
   REFUSED("unsafe_file");
-  m.path = "/proc/self/mem"; /* regular, but for its first page */
-  REFUSED("io_error");
+  m.path = "/proc/self/mem"; /* a regular file that begins with no page */
+  if (access(m.path, R_OK) == 0)
+    REFUSED("io_error");
   m.path = in_directory("fifo");
   CHECK_INT(mkfifo(path, 0600), 0);
   REFUSED("unsafe_file"); /* and nobody waits for a writer */
