@@ -69,6 +69,17 @@ after_each(function()
 end)
 
 describe("a turn in progress", function()
+  it("is stored before its first tool runs, also an idempotent one", function()
+    local seen
+    local a = agent { { call "f" }, "done" }
+    a:with_tool { name = "f", idempotent = true, run = function()
+      seen = unfinished()
+      return "x"
+    end }
+    assert.equal("done", a:ask "go")
+    assert.same({ "user assistant(1)" }, seen)
+  end)
+
   it("is stored before its tools run, and before each request", function()
     local seen = {}
     local a = agent { { call "f", call "f" }, function()

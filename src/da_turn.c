@@ -206,9 +206,10 @@ static int step_asking(da_turn *t, double seconds, da_err *err) {
   t->state = DA_TURN_CALLING;
   code = da_turn_begin_calls(t, err);
   /* Somebody may think long about them: then they are to be asked again. */
-  return !code && t->agent->settings.approve
-             ? save_first(t, DA_TURN_CALLING, err)
-             : code;
+  if (code || !t->agent->settings.approve)
+    return code;
+  t->unsaved = 0;
+  return save_first(t, DA_TURN_CALLING, err);
 }
 
 static int step_calling(da_turn *t, da_err *err) {

@@ -26,7 +26,8 @@ struct da_turn {
   size_t doubtful; /* as many calls may have been made before a crash */
   size_t begun;    /* as many may have been made: what the journal tells */
   da_tool_entry *approved; /* what is run next, once that is saved */
-  int unsaved; /* what a call gave that must not be made twice is not saved */
+  int unsaved; /* the calls, or what one gave that must not be made twice, are
+                ** not saved yet: no other is made before */
   da_history unnoted;  /* what the journal is still to have, or empty */
   unsigned round;      /* of tools, from 1 */
   da_usage usage;      /* of all its answers */

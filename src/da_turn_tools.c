@@ -53,7 +53,7 @@ int da_turn_begin_calls(da_turn *t, da_err *err) {
   t->round++;
   t->asked = t->messages.len - 1;
   t->doubtful = t->begun = 0;
-  t->unsaved = 0;
+  t->unsaved = 1;
   return DA_OK;
 }
 
