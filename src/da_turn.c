@@ -85,7 +85,10 @@ int da_turn_start(da_turn **out, da_agent *a, da_text text, da_delta_fn delta,
     da_agent_forget_failed(a);
   if (!code && !a->closed)
     code = question(&user, a, text, err);
-  return code ? code : begin(out, a, user, delta, ctx, err);
+  if (!code)
+    return begin(out, a, user, delta, ctx, err);
+  da_message_unref(user);
+  return code;
 }
 
 int da_turn_start_message(da_turn **out, da_agent *a, da_message *user,
