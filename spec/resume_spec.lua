@@ -429,6 +429,7 @@ describe("of two agents with unfinished turns", function()
     end
     assert.truthy(table.concat(warned, "\n"):find(
       "more than 16 turns that are not finished", 1, true))
+    assert.equal(17, #agents)
     local last = agent({}, backend)
     assert.equal("q17", last:unfinished_turn()[1].content)
   end)
