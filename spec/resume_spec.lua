@@ -427,6 +427,24 @@ describe("of two agents with unfinished turns", function()
     end,
   }
 
+  it("only the last sixteen are kept, which is told", function()
+    local backend, warned, agents = backends.memory()(), {}, {}
+    for i = 1, 17 do
+      local a = begin("r", backend)
+      a:with_logger(function(level, text)
+        if level == "warn" then warned[#warned + 1] = text end
+      end)
+      agents[i] = a -- it stays
+      assert.is_nil((a:ask("q" .. i)))
+      assert.is_true(a:flush())
+    end
+    assert.truthy(table.concat(warned, "\n"):find(
+      "more than 16 turns that are not finished", 1, true))
+    assert.equal(17, #agents)
+    local last = agent({}, backend)
+    assert.equal("q17", last:unfinished_turn()[1].content)
+  end)
+
   for name, make in pairs(backends) do
     it("each is kept by a " .. name .. " backend", function()
       local backend = make()
