@@ -299,5 +299,6 @@ int l_json_encode(lua_State *L) {
   b = l_buf_push(L, DA_MESSAGE_MAX);
   l_json_put(L, 1, b, "the value", 1);
   lua_pushlstring(L, b->data, b->len);
+  da_buf_dispose(b); /* now: a state that closes collects no more */
   return 1;
 }

@@ -150,6 +150,7 @@ static void take_info(lua_State *L, int index, da_answer *a) {
     da_buf *usage = l_buf_push(L, a->raw_usage.cap);
     l_json_put(L, -2, usage, "the usage", 0);
     chat_read_usage(a, da_buf_text(usage));
+    da_buf_dispose(usage); /* now: a state that closes collects no more */
     lua_pop(L, 1);
   }
   lua_pop(L, 3);

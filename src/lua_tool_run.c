@@ -49,7 +49,9 @@ static int put_result(lua_State *L, int index, job *j) {
   }
   b = l_buf_push(L, j->result->text.cap);
   l_json_put(L, index, b, "the result", 0);
-  return da_tool_put(j->result, da_buf_text(b).data, b->len);
+  da_tool_put(j->result, da_buf_text(b).data, b->len);
+  da_buf_dispose(b); /* now: a state that closes collects no more */
+  return j->result->text.failed;
 }
 
 /* Lua has no number for it: better none than another one. */
