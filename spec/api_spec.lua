@@ -304,9 +304,8 @@ end)
 
 describe("an error", function()
   local function error_of(given)
-    local agent = deepagent.new { provider = models.acting(function()
-      return nil, given
-    end) }
+    local agent = deepagent.new { retry = false,
+      provider = models.acting(function() return nil, given end) }
     return select(2, agent:ask("x"))
   end
 
@@ -335,9 +334,8 @@ describe("an error", function()
       for name, value in pairs(err) do copy[name] = value end
       return copy
     end
-    local raising = deepagent.new { provider = models.acting(function()
-      error(told)
-    end) }
+    local raising = deepagent.new { retry = false,
+      provider = models.acting(function() error(told) end) }
     assert.same(told, members(error_of(told)))
     assert.same(told, members(select(2, raising:ask("x"))))
     assert.same(told, members(select(2, raising:stream("x"))))
