@@ -22,21 +22,6 @@ static void put_c_string(da_buf *out, const char *name, const char *value) {
   put_string(out, name, t);
 }
 
-static void put_messages(da_buf *out, const da_history *h, size_t from) {
-  da_history_iter it;
-  da_message *m;
-  da_history_begin(&it, h, from);
-  while ((m = da_history_next(&it))) {
-    da_text tail = da_message_tail(m);
-    da_buf_puts(out, "{");
-    da_buf_put(out, tail.data, tail.len);
-    da_buf_puts(out, ",");
-  }
-  if (it.failed)
-    out->failed = DA_ENOMEM;
-  da_history_end(&it);
-}
-
 /* A key may stand in the query, and is for no file: what tells it from others
 ** is kept. */
 static void put_url(da_buf *out, const char *url) {
@@ -60,8 +45,7 @@ static void put_request(da_buf *out, const da_settings *s,
   da_buf_puts(out, ",\"members\":{");
   da_buf_put(out, r->members.data, r->members.len);
   da_buf_puts(out, "},\"messages\":[");
-  put_messages(out, r->history, r->first);
-  put_messages(out, r->turn, 0);
+  da_request_put_messages(r, out);
   da_buf_puts(out, "]}");
 }
 

@@ -51,6 +51,26 @@ int da_finish_check(const char *finish_reason) {
   return strcmp(finish_reason, "content_filter") == 0 ? DA_EFILTER : DA_OK;
 }
 
+static void put_messages(da_buf *out, const da_history *h, size_t from) {
+  da_history_iter it;
+  da_message *m;
+  da_history_begin(&it, h, from);
+  while ((m = da_history_next(&it))) {
+    da_text tail = da_message_tail(m);
+    da_buf_puts(out, "{");
+    da_buf_put(out, tail.data, tail.len);
+    da_buf_puts(out, ",");
+  }
+  if (it.failed)
+    out->failed = DA_ENOMEM;
+  da_history_end(&it);
+}
+
+void da_request_put_messages(const da_request *r, da_buf *out) {
+  put_messages(out, r->history, r->first);
+  put_messages(out, r->turn, 0);
+}
+
 int da_request_put_members(const da_request *r, da_buf *out, const char *name,
                            int *named, da_err *err) {
   da_text key, value;

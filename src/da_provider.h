@@ -66,6 +66,9 @@ void da_answer_limit(da_answer *a, size_t bytes);
 ** said: DA_OK; DA_ETRUNCATED, DA_EFILTER: it was cut. */
 int da_finish_check(const char *finish_reason);
 
+/* Appends the messages to be sent, to the byte, each with a comma behind it. */
+void da_request_put_messages(const da_request *r, da_buf *out);
+
 /* Appends `,"name":value` for each of the request's members that is not null;
 ** *named tells whether `name` is among them, null or not. DA_EINVAL if they
 ** are not JSON. */

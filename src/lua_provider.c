@@ -32,30 +32,13 @@ static const char stopped = 0;
 
 /* ---- the request ---- */
 
-/* Each with a comma behind it. */
-static void put_messages(da_buf *out, const da_history *h, size_t from) {
-  da_history_iter it;
-  da_message *m;
-  da_history_begin(&it, h, from);
-  while ((m = da_history_next(&it))) {
-    da_text tail = da_message_tail(m);
-    da_buf_puts(out, "{");
-    da_buf_put(out, tail.data, tail.len);
-    da_buf_puts(out, ",");
-  }
-  if (it.failed)
-    out->failed = DA_ENOMEM;
-  da_history_end(&it);
-}
-
 static void put_all_messages(const da_request *r, da_buf *out) {
   if (r->system.len) {
     da_buf_puts(out, "{\"role\":\"system\",\"content\":");
     da_json_put_string(out, r->system.data, r->system.len);
     da_buf_puts(out, "},");
   }
-  put_messages(out, r->history, r->first);
-  put_messages(out, r->turn, 0);
+  da_request_put_messages(r, out);
   if (!out->failed)
     out->len--; /* the last comma */
 }
